@@ -1,0 +1,87 @@
+//! Verifying the address: the code makes the account and opens its first session, in one transaction.
+
+use entity::{PendingRegistrationId, UserId, pending_registration as row, user};
+use sea_orm::{
+    ActiveModelTrait,
+    ActiveValue::Set,
+    ColumnTrait, EntityTrait, QueryFilter, SqlErr,
+    sea_query::{Expr, ExprTrait},
+};
+
+use super::{Accounts, register::code_of, session::Opened};
+use crate::platform::{
+    Platform,
+    db::Tx,
+    error::{Fault, Refusal, UserError, UserErrorCode as Code},
+    input, secret,
+    viewer::Origin,
+};
+
+impl Accounts {
+    /// Checks the code; a wrong one counts, also when fifty come at once.
+    pub(super) async fn verify_email(
+        self: &std::sync::Arc<Self>,
+        registration: &str,
+        code: &str,
+        origin: Origin,
+    ) -> Result<(user::Model, Opened), Refusal> {
+        let id = input::id::<PendingRegistrationId>("registrationId", registration)?;
+        let code: String = code.chars().filter(|c| !c.is_whitespace()).take(16).collect();
+        let accounts = self.clone();
+        let opened = self
+            .platform
+            .db
+            .write::<_, Refusal, _, _>(move |tx| async move {
+                // A wrong code must stay counted, so it is an outcome and not an error, which would undo the count.
+                let Some(registration) = take_a_try(&accounts.platform, &tx, id).await? else { return Ok(None) };
+                let right = secret::equal(code_of(&accounts.platform, &registration).as_bytes(), code.as_bytes());
+                if !right || registration.taken {
+                    return Ok(None);
+                }
+                let person = make_account(&accounts.platform, &tx, registration).await?;
+                let opened = accounts.open_session(&tx, person.id, &origin, false).await?;
+                Ok(Some((person, opened)))
+            })
+            .await?;
+        let wrong = "This code is wrong, used up or expired. Register again to get a new one.";
+        opened.ok_or_else(|| UserError::at("code", Code::InvalidCode, wrong).into())
+    }
+}
+
+/// Counts a try, if the code still has one and its time has not passed.
+async fn take_a_try(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> Result<Option<row::Model>, Fault> {
+    let counted = row::Entity::update_many()
+        .col_expr(row::Column::Tries, Expr::col(row::Column::Tries).add(1))
+        .filter(row::Column::Id.eq(id))
+        .filter(row::Column::Tries.lt(platform.config.accounts.code_tries))
+        .filter(row::Column::CodeExpiresAt.gt(platform.clock.now()))
+        .exec_with_returning(&**tx)
+        .await?;
+    Ok(counted.into_iter().next())
+}
+
+async fn make_account(platform: &Platform, tx: &Tx, registration: row::Model) -> Result<user::Model, Refusal> {
+    let now = platform.clock.now();
+    let person = user::ActiveModel {
+        id: Set(UserId::from_uuid(platform.new_uuid())),
+        name: Set(registration.name),
+        email: Set(registration.email),
+        email_key: Set(registration.email_key.clone()),
+        password_hash: Set(Some(registration.password_hash)),
+        time_zone: Set(None),
+        email_lead_minutes: Set(60),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    let person = match person.insert(&**tx).await {
+        Ok(person) => person,
+        // Two registrations of one address were verified in the same instant: the constraint lets one win.
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
+            let message = "This address has an account now. Log in instead.";
+            return Err(UserError::at("registrationId", Code::Taken, message).into());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    row::Entity::delete_many().filter(row::Column::EmailKey.eq(registration.email_key)).exec(&**tx).await?;
+    Ok(person)
+}

@@ -1,0 +1,122 @@
+//! Every part, built once from the configuration, in one place that sees everything and is seen by nobody.
+
+use std::{path::Path, sync::Arc};
+
+use migration::{Migrator, MigratorTrait};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    accounts::Accounts,
+    http::{Edge, Sockets},
+    platform::{
+        Parts, Platform,
+        bus::Bus,
+        clock::Clock,
+        config::Config,
+        db::{Db, StatementObserver},
+        facts::Facts,
+        mail::Mailer,
+        random::Random,
+        secret::Secrets,
+    },
+    reminders,
+    schema::Schema,
+};
+
+/// What a test hands in, and production leaves as it is.
+#[derive(Default)]
+pub struct Handed {
+    pub clock: Clock,
+    pub observer: Option<StatementObserver>,
+}
+
+/// The whole system.
+pub struct App {
+    pub platform: Platform,
+    pub accounts: Arc<Accounts>,
+}
+
+impl App {
+    /// Opens the database and puts the parts together. Migrations are not applied: see [`App::migrate`].
+    ///
+    /// # Errors
+    /// What stands in the way; in words for an operator.
+    pub async fn build(config: Config, handed: Handed) -> Result<Self, String> {
+        let Handed { clock, observer } = handed;
+        let random = Random::from_system()?;
+        std::fs::create_dir_all(&config.server.data_dir)
+            .map_err(|e| format!("DATA_DIR {} cannot be made: {e}", config.server.data_dir.display()))?;
+        let secret = match &config.security.secret_key {
+            Some(secret) => secret.expose_secret().as_bytes().to_vec(),
+            None => kept_secret(&config.server.data_dir, &random)?,
+        };
+        let bus = Bus::default();
+        let db = Db::open(&config, clock.clone(), bus.clone(), observer).await?;
+        let mailer = Mailer::from_config(&config, clock.clone())?;
+        let facts = Facts { on_task_changed: vec![reminders::on_task_changed] };
+        let platform = Platform::new(Parts {
+            config: Arc::new(config),
+            clock,
+            random,
+            secrets: Secrets::new(&secret),
+            db,
+            bus,
+            mailer,
+            facts,
+        });
+        let accounts = Accounts::new(platform.clone())?;
+        Ok(Self { platform, accounts })
+    }
+
+    /// Brings the tables up to date.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn migrate(&self) -> Result<(), String> {
+        Migrator::up(self.platform.db.for_migrations(), None).await.map_err(|e| format!("a migration failed: {e}"))
+    }
+
+    /// The edge, which serves until `stop`. `port` is the one that was taken.
+    pub fn edge(&self, port: u16, stop: CancellationToken) -> Edge {
+        let config = &self.platform.config;
+        let mut origins = config.allowed_origins();
+        origins.push(config.public_url(port).trim_end_matches('/').to_owned());
+        Edge {
+            platform: self.platform.clone(),
+            accounts: self.accounts.clone(),
+            schema: Schema::new(self.platform.clone(), self.accounts.clone()),
+            sockets: Sockets::default(),
+            origins,
+            stop,
+        }
+    }
+}
+
+/// The secret of a development server: made at the first start, kept in the data folder for its owner alone.
+fn kept_secret(folder: &Path, random: &Random) -> Result<Vec<u8>, String> {
+    let path = folder.join("secret.key");
+    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
+    match std::fs::read(&path) {
+        Ok(secret) if secret.len() >= 32 => return Ok(secret),
+        Ok(_) => return Err(format!("{} is too short: delete it to have a new one made", path.display())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(failed(error)),
+    }
+    let secret: String = random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let partial = folder.join("secret.key.partial");
+    write_private(&partial, secret.as_bytes()).map_err(failed)?;
+    std::fs::rename(&partial, &path).map_err(failed)?;
+    Ok(secret.into_bytes())
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path)?;
+    file.write_all(bytes)?;
+    file.sync_all()
+}

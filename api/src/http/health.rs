@@ -1,0 +1,40 @@
+//! Health: alive says that the process runs; ready says whether its parts answer, and names what does not.
+
+use std::{sync::Arc, time::Duration};
+
+use poem::{
+    Response,
+    http::{StatusCode, header},
+};
+
+use super::Edge;
+
+/// How long a part may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+pub(super) async fn ready(edge: Arc<Edge>) -> Response {
+    let database = async {
+        match tokio::time::timeout(PATIENCE, edge.platform.db.ping()).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("did not answer in time".to_owned()),
+        }
+    };
+    let (database, mail) = tokio::join!(database, edge.platform.mailer.ping(PATIENCE));
+    let stopping = if edge.stop.is_cancelled() { Err("the server is stopping".to_owned()) } else { Ok(()) };
+    let parts = [("database", database), ("mail", mail), ("server", stopping)];
+    // A mail server that is away is waited for: mail is tried again, and everything else works.
+    let ready = parts.iter().all(|(name, state)| state.is_ok() || *name == "mail");
+    let mut report = serde_json::Map::new();
+    for (name, state) in parts {
+        if let Err(cause) = &state {
+            tracing::warn!(part = name, cause, "a part is not ready");
+        }
+        report.insert(name.to_owned(), if state.is_ok() { "ok" } else { "failing" }.into());
+    }
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .body(serde_json::Value::Object(report).to_string())
+}

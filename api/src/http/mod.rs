@@ -1,0 +1,79 @@
+//! The edge: GraphQL over HTTP and over WebSocket, to the letter of their specifications; health; GraphiQL; the
+//! development mailbox. Ours, because the ready-made one takes any content type, batches without limit, mutations by
+//! GET, and sockets without limits (README, design notes).
+//! Promise: whatever comes in, something with a stable `extensions.code` goes out, and every limit stands before work.
+
+mod answer;
+mod caller;
+mod edge;
+mod graphiql;
+mod graphql;
+mod health;
+mod mailbox;
+mod socket;
+
+use std::sync::Arc;
+
+use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, http::StatusCode};
+use tokio_util::sync::CancellationToken;
+
+pub use self::socket::Sockets;
+use crate::{accounts::Accounts, platform::Platform, schema::Schema};
+
+/// What the edge works with.
+pub struct Edge {
+    pub platform: Platform,
+    pub accounts: Arc<Accounts>,
+    pub schema: Schema,
+    pub sockets: Sockets,
+    /// Where browsers may come from: the front ends, and the API itself.
+    pub origins: Vec<String>,
+    /// Ends when the server stops.
+    pub stop: CancellationToken,
+}
+
+/// The routes.
+pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
+    let at = |handler: Handler| Handle { edge: edge.clone(), handler };
+    let mut route = Route::new()
+        .at("/graphql", at(|edge, request| Box::pin(graphql::serve(edge, request))))
+        .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
+        .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
+    if edge.platform.mailer.mailbox().is_some() {
+        route = route
+            .at("/dev/mailbox", get(at(|edge, request| Box::pin(mailbox::list(edge, request)))))
+            .at("/dev/mailbox/:id", get(at(|edge, request| Box::pin(mailbox::show(edge, request)))));
+    }
+    if edge.platform.config.graphiql() {
+        route = route.at("/", get(at(|_, _| Box::pin(async { graphiql::page() })))).at(
+            "/graphiql/*path",
+            get(at(|_, request| Box::pin(async move { graphiql::asset(request.uri().path()) }))),
+        );
+    }
+    let edge = edge.clone();
+    route.around(move |endpoint, request| {
+        let edge = edge.clone();
+        async move { Ok(edge::around(edge, endpoint, request).await) }
+    })
+}
+
+type Handler = fn(Arc<Edge>, Request) -> futures_util::future::BoxFuture<'static, Response>;
+
+/// A handler with the edge that it works on.
+struct Handle {
+    edge: Arc<Edge>,
+    handler: Handler,
+}
+
+impl Endpoint for Handle {
+    type Output = Response;
+
+    async fn call(&self, request: Request) -> poem::Result<Response> {
+        Ok((self.handler)(self.edge.clone(), request).await)
+    }
+}
+
+/// A short text answer.
+fn text(status: StatusCode, body: impl Into<String>) -> Response {
+    body.into().with_status(status).with_content_type("text/plain; charset=utf-8").into_response()
+}

@@ -1,0 +1,467 @@
+//! GraphQL over WebSocket: the protocol `graphql-transport-ws`, with its close codes to the letter.
+//! Promise: a socket costs little while it is quiet, lasts no longer than the session behind it, and a reader that is
+//! too slow loses its socket, not its place: every event carries the cursor to go on from.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use async_graphql::{Response as Executed, parser::types::OperationType};
+use entity::{SessionId, UserId};
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{BoxStream, SelectAll},
+};
+use poem::{
+    FromRequest, IntoResponse, Request, RequestBody, Response,
+    http::{HeaderMap, StatusCode, header},
+    web::websocket::{CloseCode, Message, WebSocket, WebSocketConfig, WebSocketStream},
+};
+use serde_json::{Map, Value as Json};
+use tokio::{
+    sync::broadcast::error::RecvError,
+    time::{Instant as Tick, sleep_until, timeout},
+};
+
+use super::{
+    Edge,
+    answer::{self, Voice},
+    caller::{self, Credential},
+    edge::RequestId,
+    graphql,
+};
+use crate::{
+    platform::{
+        clock::Instant,
+        error::Fault,
+        viewer::{Caller, Origin, Viewer},
+    },
+    schema::{Asked, Refused},
+};
+
+const PROTOCOL: &str = "graphql-transport-ws";
+/// Bytes that a quiet socket keeps for reading; the library's own default is 128 KiB.
+const READ_BUFFER: usize = 4_096;
+
+/// How many sockets each person has open on this instance.
+#[derive(Clone, Default)]
+pub struct Sockets(Arc<Mutex<HashMap<UserId, usize>>>);
+
+/// A person's place among the open sockets; dropping it gives it back.
+struct Place {
+    sockets: Sockets,
+    user: UserId,
+}
+
+impl Sockets {
+    fn take(&self, user: UserId, limit: usize) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(user).or_default();
+        if *count >= limit {
+            return None;
+        }
+        *count += 1;
+        Some(Place { sockets: self.clone(), user })
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.sockets.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.user) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.user);
+            }
+        }
+    }
+}
+
+/// Why a socket is closed.
+struct Close(u16, &'static str);
+
+/// Takes a WebSocket. A browser page of an origin that is not allowed is refused at the handshake.
+pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
+    if !caller::origin_is_allowed(&edge, &request) {
+        return super::text(StatusCode::FORBIDDEN, "This origin may not open sockets: see ALLOWED_ORIGINS.");
+    }
+    let offered = offers_protocol(request.headers());
+    let opening = Opening {
+        origin: caller::origin(&edge, &request, false),
+        cookie: match caller::credential(&request) {
+            Credential::None => None,
+            Credential::Bearer(token) | Credential::Cookie(token) => Some(token),
+        },
+        request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
+    };
+    let socket = match WebSocket::from_request(&request, &mut RequestBody::default()).await {
+        Ok(socket) => socket,
+        Err(error) => return error.into_response(),
+    };
+    let limit = edge.platform.config.sockets.message;
+    let config = WebSocketConfig::default()
+        .read_buffer_size(READ_BUFFER)
+        .write_buffer_size(0)
+        .max_message_size(Some(limit))
+        .max_frame_size(Some(limit));
+    socket
+        .protocols([PROTOCOL])
+        .config(config)
+        .on_upgrade(move |stream| async move {
+            let mut connection =
+                Connection { edge, stream, running: SelectAll::new(), ids: HashMap::new(), next_run: 0 };
+            let close =
+                if offered { connection.serve(opening).await } else { Some(Close(4406, "Subprotocol not acceptable")) };
+            if let Some(Close(code, reason)) = close {
+                connection.send(Message::close_with(CloseCode::from(code), reason)).await;
+            }
+        })
+        .into_response()
+}
+
+fn offers_protocol(headers: &HeaderMap) -> bool {
+    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|value| value.split(',')).any(|offer| offer.trim() == PROTOCOL)
+}
+
+/// What the handshake told.
+struct Opening {
+    origin: Origin,
+    cookie: Option<String>,
+    request_id: String,
+}
+
+/// One answer of a running operation, or its end.
+enum Step {
+    Answer { id: String, run: u64, answer: Box<Executed> },
+    End { id: String, run: u64 },
+}
+
+struct Connection {
+    edge: Arc<Edge>,
+    stream: WebSocketStream,
+    running: SelectAll<BoxStream<'static, Step>>,
+    /// The run that an id stands for now; what comes of an earlier run under the same id is dropped.
+    ids: HashMap<String, Run>,
+    next_run: u64,
+}
+
+struct Run {
+    number: u64,
+    /// Dropped with the entry, which ends the operation's stream.
+    _stop: tokio_util::sync::DropGuard,
+}
+
+impl Connection {
+    /// Serves until the socket is to be closed. None: the client is gone.
+    async fn serve(&mut self, opening: Opening) -> Option<Close> {
+        let limits = self.edge.platform.config.sockets.clone();
+        let (payload, early) = match timeout(limits.init_timeout, self.first_message()).await {
+            Err(_) => return Some(Close(4408, "Connection initialisation timeout")),
+            Ok(first) => first?,
+        };
+        if let Some(close) = early {
+            return Some(close);
+        }
+        let identified = match identify(&self.edge.clone(), payload, opening.cookie.clone()).await {
+            Ok(identified) => identified,
+            Err(close) => return Some(close),
+        };
+        let _place = match identified {
+            None => None,
+            Some((viewer, _)) => match self.edge.sockets.take(viewer.user_id, limits.per_user) {
+                Some(place) => Some(place),
+                None => return Some(Close(1013, "Too many sockets are open")),
+            },
+        };
+        if !self.send(Message::text(r#"{"type":"connection_ack"}"#)).await {
+            return None;
+        }
+        self.follow(identified, opening, limits.ping).await
+    }
+
+    /// The main loop: what the client says, what operations answer, and what ends the socket.
+    async fn follow(
+        &mut self,
+        identified: Option<(Viewer, Instant)>,
+        opening: Opening,
+        ping_every: Duration,
+    ) -> Option<Close> {
+        let edge = self.edge.clone();
+        let mut ended = edge.platform.bus.ended_sessions();
+        let expired = async {
+            match identified {
+                Some((_, expires_at)) => {
+                    let left = (expires_at - edge.platform.clock.now()).to_std().unwrap_or_default();
+                    edge.platform.clock.sleep(left).await;
+                }
+                None => std::future::pending().await,
+            }
+        };
+        tokio::pin!(expired);
+        let mut next_ping = Tick::now() + ping_every;
+        let mut heard = true;
+        loop {
+            tokio::select! {
+                biased;
+                () = edge.stop.cancelled() => return Some(Close(1001, "Going away")),
+                () = &mut expired => return Some(Close(4403, "Forbidden: the session's token has expired")),
+                session = ended.recv(), if identified.is_some() => {
+                    if let Some((viewer, _)) = identified && has_ended(&edge, viewer, session).await {
+                        return Some(Close(4403, "Forbidden: the session has ended"));
+                    }
+                }
+                message = self.stream.next() => {
+                    heard = true;
+                    let caller = caller::caller(identified);
+                    if let Some(end) = self.hear(message, caller, &opening).await {
+                        return end;
+                    }
+                }
+                Some(step) = self.running.next() => {
+                    if !self.tell(step, &opening.request_id).await {
+                        return None;
+                    }
+                }
+                () = sleep_until(next_ping) => {
+                    // Nothing since the last ping, not even its pong: the other end is gone.
+                    if !std::mem::take(&mut heard) {
+                        return Some(Close(1001, "No answer to a ping"));
+                    }
+                    next_ping = Tick::now() + ping_every;
+                    if !self.send(Message::Ping(Vec::new())).await {
+                        return None;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Waits for `connection_init`. Gives back its payload, or why the socket closes; None: the client is gone.
+    async fn first_message(&mut self) -> Option<(Option<Map<String, Json>>, Option<Close>)> {
+        loop {
+            let message = self.stream.next().await;
+            let mut parsed = match self.parse(message).await {
+                Ok(parsed) => parsed,
+                Err(end) => return end.map(|close| (None, Some(close))),
+            };
+            let close = match parsed.remove("type") {
+                Some(Json::String(kind)) if kind == "connection_init" => match parsed.remove("payload") {
+                    None | Some(Json::Null) => return Some((None, None)),
+                    Some(Json::Object(payload)) => return Some((Some(payload), None)),
+                    Some(_) => Close(4400, "Invalid message: the payload must be an object"),
+                },
+                Some(Json::String(kind)) if kind == "ping" => {
+                    self.pong(&parsed).await;
+                    continue;
+                }
+                Some(Json::String(kind)) if kind == "pong" => continue,
+                Some(Json::String(kind)) if kind == "subscribe" => Close(4401, "Unauthorized"),
+                Some(Json::String(kind)) if kind == "complete" => continue,
+                _ => Close(4400, "Invalid message: the type is unknown"),
+            };
+            return Some((None, Some(close)));
+        }
+    }
+
+    /// A text message as an object. Err(None): the client is gone.
+    async fn parse(&mut self, message: Option<std::io::Result<Message>>) -> Result<Map<String, Json>, Option<Close>> {
+        let mut message = message;
+        loop {
+            match message {
+                Some(Ok(Message::Text(text))) => {
+                    return match serde_json::from_str(&text) {
+                        Ok(Json::Object(object)) => Ok(object),
+                        _ => Err(Some(Close(4400, "Invalid message: not a JSON object"))),
+                    };
+                }
+                Some(Ok(Message::Binary(_))) => return Err(Some(Close(4400, "Invalid message: not text"))),
+                // Pings are answered by the library.
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => message = self.stream.next().await,
+                Some(Ok(Message::Close(_))) | None => return Err(None),
+                Some(Err(error)) if error.to_string().contains("too long") => {
+                    return Err(Some(Close(1009, "Message too large")));
+                }
+                Some(Err(_)) => return Err(None),
+            }
+        }
+    }
+
+    /// Answers a message. Some: the socket ends.
+    async fn hear(
+        &mut self,
+        message: Option<std::io::Result<Message>>,
+        caller: Caller,
+        opening: &Opening,
+    ) -> Option<Option<Close>> {
+        // A pong is only a sign of life; waiting for the next message here would hold everything else up.
+        if let Some(Ok(Message::Ping(_) | Message::Pong(_))) = message {
+            return None;
+        }
+        let mut parsed = match self.parse(message).await {
+            Ok(parsed) => parsed,
+            Err(end) => return Some(end),
+        };
+        let kind = parsed.remove("type");
+        match kind.as_ref().and_then(Json::as_str) {
+            Some("subscribe") => match subscribe(parsed) {
+                Ok((id, _)) if self.ids.contains_key(&id) => {
+                    Some(Some(Close(4409, "Subscriber for this id already exists")))
+                }
+                Ok((id, asked)) => (!self.start(id, asked, caller, opening).await).then_some(None),
+                Err(close) => Some(Some(close)),
+            },
+            Some("complete") => match parsed.get("id").and_then(Json::as_str) {
+                Some(id) if !id.is_empty() => {
+                    self.ids.remove(id);
+                    None
+                }
+                _ => Some(Some(Close(4400, "Invalid message: complete needs an id"))),
+            },
+            Some("ping") => (!self.pong(&parsed).await).then_some(None),
+            Some("pong") => None,
+            Some("connection_init") => Some(Some(Close(4429, "Too many initialisation requests"))),
+            _ => Some(Some(Close(4400, "Invalid message: the type is unknown"))),
+        }
+    }
+
+    /// Begins an operation, or tells why not. False: the client is gone.
+    async fn start(&mut self, id: String, asked: Asked, caller: Caller, opening: &Opening) -> bool {
+        let limit = self.edge.platform.config.sockets.subscriptions;
+        if self.ids.len() >= limit {
+            let refused = Refused::bad_request(format!("A socket runs at most {limit} operations at once."));
+            return self.refuse(&id, refused, &opening.request_id).await;
+        }
+        let ready = match self.edge.schema.prepare(asked, caller, opening.origin.clone()).await {
+            Ok(ready) => ready,
+            Err(refused) => return self.refuse(&id, refused, &opening.request_id).await,
+        };
+        tracing::info!(operation = ready.operation_name, kind = %ready.operation, "socket operation");
+        self.next_run += 1;
+        let run = self.next_run;
+        let stop = tokio_util::sync::CancellationToken::new();
+        let answers = if ready.operation == OperationType::Subscription {
+            self.edge.schema.execute_stream(ready)
+        } else {
+            let edge = self.edge.clone();
+            let once = async move {
+                graphql::execute(&edge, ready).await.unwrap_or_else(|stop| Executed::from_errors(stop.errors))
+            };
+            futures_util::stream::once(once).boxed()
+        };
+        let (step_id, end_id) = (id.clone(), id.clone());
+        let steps = answers
+            .map(move |answer| Step::Answer { id: step_id.clone(), run, answer: Box::new(answer) })
+            .chain(futures_util::stream::once(async move { Step::End { id: end_id, run } }))
+            .take_until(stop.clone().cancelled_owned());
+        self.running.push(steps.boxed());
+        self.ids.insert(id, Run { number: run, _stop: stop.drop_guard() });
+        true
+    }
+
+    /// Sends what came of an operation. False: the client is gone.
+    async fn tell(&mut self, step: Step, request_id: &str) -> bool {
+        let (id, run) = match &step {
+            Step::Answer { id, run, .. } | Step::End { id, run } => (id.clone(), *run),
+        };
+        if self.ids.get(&id).is_none_or(|current| current.number != run) {
+            return true;
+        }
+        let voice = Voice { request_id, most_errors: self.edge.platform.config.limits.errors };
+        match step {
+            Step::Answer { answer, .. } => {
+                let body = answer::executed(&answer, voice);
+                self.send(envelope(Some(&id), "next", &body)).await
+            }
+            Step::End { .. } => {
+                self.ids.remove(&id);
+                self.send(envelope(Some(&id), "complete", &[])).await
+            }
+        }
+    }
+
+    async fn refuse(&mut self, id: &str, refused: Refused, request_id: &str) -> bool {
+        let voice = Voice { request_id, most_errors: self.edge.platform.config.limits.errors };
+        let errors = answer::error_list(&refused.errors, voice);
+        self.send(envelope(Some(id), "error", &errors)).await
+    }
+
+    async fn pong(&mut self, ping: &Map<String, Json>) -> bool {
+        let payload = ping.get("payload").map(Json::to_string).unwrap_or_default();
+        self.send(envelope(None, "pong", payload.as_bytes())).await
+    }
+
+    /// Sends within the time that a slow reader has. False: the client is gone, or too slow.
+    async fn send(&mut self, message: Message) -> bool {
+        let patience = self.edge.platform.config.sockets.write_timeout;
+        matches!(timeout(patience, self.stream.send(message)).await, Ok(Ok(())))
+    }
+}
+
+/// Whether what the bus told means the end of this viewer's session. Who missed something looks.
+async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<SessionId, RecvError>) -> bool {
+    match told {
+        Ok(session) => session == viewer.session_id,
+        Err(_) => !edge.accounts.is_alive(viewer).await.unwrap_or(true),
+    }
+}
+
+/// Who opens a socket, by the token of `connection_init` or else by the cookie.
+async fn identify(
+    edge: &Edge,
+    payload: Option<Map<String, Json>>,
+    cookie: Option<String>,
+) -> Result<Option<(Viewer, Instant)>, Close> {
+    let named = |name: &str| name.eq_ignore_ascii_case("authorization");
+    let given = payload.and_then(|payload| payload.into_iter().find(|(name, _)| named(name)));
+    let credential = match given {
+        Some((_, Json::String(value))) => Credential::Bearer(caller::bearer(&value).unwrap_or(&value).to_owned()),
+        Some(_) => return Err(Close(4400, "Invalid message: authorization must be a string")),
+        None => cookie.map_or(Credential::None, Credential::Cookie),
+    };
+    match caller::identify(edge, credential).await {
+        Ok(identified) => Ok(identified),
+        Err(Fault::Unauthenticated) => Err(Close(4403, "Forbidden")),
+        Err(fault) => {
+            tracing::error!(?fault, "a socket's caller cannot be identified");
+            Err(Close(1011, "Internal error"))
+        }
+    }
+}
+
+/// The id and the request of a `subscribe` message.
+fn subscribe(mut message: Map<String, Json>) -> Result<(String, Asked), Close> {
+    let invalid = |reason| Close(4400, reason);
+    let id = match message.remove("id") {
+        Some(Json::String(id)) if !id.is_empty() && id.len() <= 256 => id,
+        _ => return Err(invalid("Invalid message: subscribe needs an id")),
+    };
+    let Some(payload @ Json::Object(_)) = message.remove("payload") else {
+        return Err(invalid("Invalid message: the payload must be an object"));
+    };
+    let asked = serde_json::from_value(payload)
+        .map_err(|_| invalid("Invalid message: the payload must be a GraphQL request"))?;
+    Ok((id, asked))
+}
+
+/// A message of the protocol around a payload that is JSON already.
+fn envelope(id: Option<&str>, kind: &str, payload: &[u8]) -> Message {
+    let mut json = Vec::with_capacity(payload.len() + 64);
+    json.push(b'{');
+    if let Some(id) = id {
+        json.extend_from_slice(b"\"id\":");
+        crate::platform::walk::json_string(id, &mut json);
+        json.push(b',');
+    }
+    json.extend_from_slice(b"\"type\":\"");
+    json.extend_from_slice(kind.as_bytes());
+    json.push(b'"');
+    if !payload.is_empty() {
+        json.extend_from_slice(b",\"payload\":");
+        json.extend_from_slice(payload);
+    }
+    json.push(b'}');
+    Message::Text(String::from_utf8_lossy(&json).into_owned())
+}

@@ -1,0 +1,209 @@
+//! Notifications as the schema shows them.
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
+use entity::{NotificationId, TaskId, UserId, notification as row, notification_counter as counter};
+use futures_util::{Stream, StreamExt};
+use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+
+use super::{
+    live::{self, NotificationEvent},
+    read,
+};
+use crate::{
+    payload,
+    platform::{
+        Platform,
+        error::Fault,
+        input,
+        page::{Connection, Key, Listed, Ordering, Page, PageArguments, Position},
+        scalars::{Cursor, DateTime},
+        viewer::Caller,
+        walk::{Walk, Walked, Writer},
+    },
+};
+
+/// What a notification tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::notification::Kind")]
+pub enum NotificationType {
+    /// A task passed its due moment uncompleted.
+    Overdue,
+    /// A task is due soon.
+    Upcoming,
+    /// A reminder's moment has come.
+    Reminder,
+    /// Something else worth knowing.
+    General,
+}
+
+impl NotificationType {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Overdue => "OVERDUE",
+            Self::Upcoming => "UPCOMING",
+            Self::Reminder => "REMINDER",
+            Self::General => "GENERAL",
+        }
+    }
+}
+
+/// A notification in the viewer's list.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct Notification {
+    /// `notification_…`
+    pub id: ID,
+    /// What it tells.
+    #[graphql(name = "type")]
+    kind: NotificationType,
+    /// At most 200 characters.
+    title: String,
+    /// The text below the title.
+    message: String,
+    /// When it was read. Null: it is unread.
+    read_at: Option<DateTime>,
+    /// When it arrived.
+    created_at: DateTime,
+    /// The task that it is about.
+    #[graphql(skip)]
+    pub task_id: Option<TaskId>,
+}
+
+impl From<row::Model> for Notification {
+    fn from(row: row::Model) -> Self {
+        Self {
+            id: ID(row.id.to_string()),
+            kind: row.kind.into(),
+            title: row.title,
+            message: row.message,
+            read_at: row.read_at.map(DateTime),
+            created_at: DateTime(row.created_at),
+            task_id: row.task_id,
+        }
+    }
+}
+
+impl Walk for Notification {
+    const TYPE: &'static str = "Notification";
+
+    fn write(&self, field: &str, _: &SelectionSet, out: &mut Writer<'_>) -> bool {
+        match field {
+            "id" => out.plain(&self.id.0),
+            "type" => out.plain(self.kind.name()),
+            "title" => out.string(&self.title),
+            "message" => out.string(&self.message),
+            "readAt" => out.option(self.read_at, |out, at| out.plain(DateTime::text(at.0))),
+            "createdAt" => out.plain(DateTime::text(self.created_at.0)),
+            _ => false,
+        }
+    }
+}
+
+impl Listed for Notification {
+    const CONNECTION: &'static str = "NotificationConnection";
+    const EDGE: &'static str = "NotificationEdge";
+}
+
+/// What a person has of notifications: plugged onto `User`.
+pub struct UserNotifications(pub UserId);
+
+#[Object]
+impl UserNotifications {
+    /// The viewer's notifications, the latest first.
+    async fn notifications(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
+        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+    ) -> Result<Walked<Connection<Notification>>, Fault> {
+        let platform = ctx.data_unchecked::<Platform>();
+        let arguments = PageArguments { first, after, last, before };
+        let page = Page::parse(&arguments, "created", &platform.config.limits)?;
+        let ordering = Ordering { name: "created", column: row::Column::CreatedAt, instants: true, descending: true };
+        let mine = row::Entity::visible_to(self.0);
+        let rows = page.select(mine.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
+        let position = |row: &row::Model| Position { key: Key::at(row.created_at), id: row.id.uuid() };
+        let mut connection = page.connection(rows, position, Notification::from);
+        if ctx.look_ahead().field("totalCount").exists() {
+            connection.total_count = Some(mine.count(platform.db.read()).await? as i64);
+        }
+        Ok(Walked(connection))
+    }
+
+    /// How many of the viewer's notifications are unread.
+    async fn unread_notification_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        let db = ctx.data_unchecked::<Platform>().db.read();
+        let counter = counter::Entity::find_by_id(self.0).one(db).await?;
+        Ok(counter.map_or(0, |counter| counter.unread))
+    }
+}
+
+/// Which notification was read.
+#[derive(InputObject)]
+pub struct NotificationMarkReadInput {
+    /// `notification_…`
+    id: ID,
+}
+
+payload! {
+    /// What came of marking a notification as read.
+    NotificationMarkReadPayload {
+        /// The notification as it is now. Null: there are userErrors.
+        notification: Notification
+    }
+}
+
+/// The mutations of notifications.
+#[derive(Default)]
+pub struct NotificationMutations;
+
+#[Object]
+impl NotificationMutations {
+    /// Marks a notification as read. One that is read already stays as it is.
+    async fn notification_mark_read(
+        &self,
+        ctx: &Context<'_>,
+        input: NotificationMarkReadInput,
+    ) -> Result<NotificationMarkReadPayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let platform = ctx.data_unchecked::<Platform>();
+        let marked = match input::id::<NotificationId>("id", &input.id) {
+            Ok(id) => read::mark_read(platform, viewer, id).await,
+            Err(mistake) => Err(mistake.into()),
+        };
+        NotificationMarkReadPayload::answer(marked.map(Into::into))
+    }
+}
+
+/// The subscriptions of notifications.
+#[derive(Default)]
+pub struct NotificationSubscriptions;
+
+#[Subscription]
+impl NotificationSubscriptions {
+    /// What happens to the viewer's notifications, each with the unread count right after it. With `after` it first
+    /// replays what came after that cursor: nothing is lost and nothing comes twice. Without, it begins now.
+    async fn notification_events(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The cursor of the last event that was seen; events are kept for 7 days.")] after: Option<
+            Cursor,
+        >,
+    ) -> Result<impl Stream<Item = Result<NotificationEvent, Fault>>, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let platform = ctx.data_unchecked::<Platform>().clone();
+        Ok(live::events(platform, viewer, after).await?.boxed())
+    }
+}
+
+/// The notifications of a person among these, in any order: what is not theirs is not there.
+pub async fn notifications_of(
+    platform: &Platform,
+    user: UserId,
+    ids: Vec<NotificationId>,
+) -> Result<Vec<Notification>, Fault> {
+    let found = row::Entity::visible_to(user).filter(row::Column::Id.is_in(ids)).all(platform.db.read()).await?;
+    Ok(found.into_iter().map(Into::into).collect())
+}

@@ -1,0 +1,146 @@
+//! The live stream: replays what was kept after a cursor, then goes on with what comes.
+//! Promise: nothing is lost and nothing comes twice. The stream reads the numbered events from the database; the bus
+//! only says when to look, and a poll looks in any case.
+
+use std::collections::HashMap;
+
+use async_graphql::{Enum, SimpleObject};
+use entity::{
+    NotificationId, UserId, notification as row, notification_counter as counter, notification_event as event,
+};
+use futures_util::{Stream, stream};
+use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::graphql::Notification;
+use crate::platform::{
+    Platform,
+    bus::PersonHints,
+    error::Fault,
+    scalars::{Cursor, DateTime},
+    viewer::Viewer,
+};
+
+/// How many events are read at once.
+const BATCH: u64 = 100;
+
+/// What happened to the viewer's notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::notification_event::Kind")]
+pub(crate) enum NotificationEventKind {
+    /// A notification arrived.
+    Arrived,
+    /// One, or all of them, were read.
+    Read,
+    /// One, or several, were deleted.
+    Deleted,
+}
+
+/// A change of the viewer's notifications, with the unread count right after it.
+#[derive(Clone, Debug, SimpleObject)]
+pub(crate) struct NotificationEvent {
+    /// Its place in the stream: subscribe again with it as `after` to go on from here.
+    cursor: Cursor,
+    /// What happened.
+    kind: NotificationEventKind,
+    /// The notification. Null: it was deleted, or the event is about several.
+    notification: Option<Notification>,
+    /// How many are unread right after this. Absolute: show it as it is.
+    unread_notification_count: i32,
+    /// When it happened.
+    occurred_at: DateTime,
+}
+
+struct Reader {
+    platform: Platform,
+    user_id: UserId,
+    hints: PersonHints,
+    seen: i64,
+    waiting: std::vec::IntoIter<NotificationEvent>,
+}
+
+/// The stream of a viewer from a cursor, or from now on.
+///
+/// # Errors
+/// BAD_REQUEST when the cursor is not one of this stream, or too old to go on from.
+pub(super) async fn events(
+    platform: Platform,
+    viewer: Viewer,
+    after: Option<Cursor>,
+) -> Result<impl Stream<Item = Result<NotificationEvent, Fault>>, Fault> {
+    // First the hints, then the position: what comes in between is seen.
+    let hints = platform.bus.person(viewer.user_id);
+    let counter = counter::Entity::visible_to(viewer.user_id).one(platform.db.read()).await?;
+    let last_seq = counter.map_or(0, |counter| counter.last_seq);
+    let seen = match after {
+        None => last_seq,
+        Some(cursor) => resume(&platform, viewer.user_id, &cursor, last_seq).await?,
+    };
+    let reader = Reader { platform, user_id: viewer.user_id, hints, seen, waiting: Vec::new().into_iter() };
+    Ok(stream::unfold(Some(reader), |reader| async move {
+        let mut reader = reader?;
+        match reader.next().await {
+            Ok(event) => Some((Ok(event), Some(reader))),
+            // The client goes on from its last cursor.
+            Err(fault) => Some((Err(fault), None)),
+        }
+    }))
+}
+
+async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq: i64) -> Result<i64, Fault> {
+    let seq = cursor.0.parse::<i64>().ok().filter(|seq| (0..=last_seq).contains(seq));
+    let seq = seq.ok_or_else(|| Fault::BadRequest("This cursor does not come from notificationEvents.".into()))?;
+    if seq < last_seq {
+        let next = event::Entity::visible_to(user_id).filter(event::Column::Seq.eq(seq + 1));
+        if next.one(platform.db.read()).await?.is_none() {
+            let message = "This cursor is too old: query the list and the count, then subscribe without a cursor.";
+            return Err(Fault::BadRequest(message.into()));
+        }
+    }
+    Ok(seq)
+}
+
+impl Reader {
+    async fn next(&mut self) -> Result<NotificationEvent, Fault> {
+        loop {
+            if let Some(event) = self.waiting.next() {
+                return Ok(event);
+            }
+            self.waiting = self.read().await?.into_iter();
+            if self.waiting.len() == 0 {
+                let poll = self.platform.config.sockets.poll;
+                tokio::select! {
+                    () = self.hints.changed() => {}
+                    () = tokio::time::sleep(poll) => {}
+                }
+            }
+        }
+    }
+
+    async fn read(&mut self) -> Result<Vec<NotificationEvent>, Fault> {
+        let db = self.platform.db.read();
+        let events = event::Entity::visible_to(self.user_id)
+            .filter(event::Column::Seq.gt(self.seen))
+            .order_by_asc(event::Column::Seq)
+            .limit(BATCH)
+            .all(db)
+            .await?;
+        let Some(last) = events.last() else { return Ok(Vec::new()) };
+        self.seen = last.seq;
+        let ids: Vec<NotificationId> = events.iter().filter_map(|event| event.notification_id).collect();
+        let mut notifications: HashMap<NotificationId, row::Model> = HashMap::new();
+        if !ids.is_empty() {
+            let rows = row::Entity::visible_to(self.user_id).filter(row::Column::Id.is_in(ids)).all(db).await?;
+            notifications.extend(rows.into_iter().map(|row| (row.id, row)));
+        }
+        Ok(events
+            .into_iter()
+            .map(|event| NotificationEvent {
+                cursor: Cursor(event.seq.to_string()),
+                kind: event.kind.into(),
+                notification: event.notification_id.and_then(|id| notifications.get(&id)).cloned().map(Into::into),
+                unread_notification_count: event.unread,
+                occurred_at: DateTime(event.created_at),
+            })
+            .collect())
+    }
+}

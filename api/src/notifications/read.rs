@@ -1,0 +1,34 @@
+//! Marking a notification as read.
+
+use entity::{NotificationId, notification as row, notification_event::Kind};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+
+use super::record::announce;
+use crate::platform::{
+    Platform,
+    error::{Fault, Refusal},
+    viewer::Viewer,
+};
+
+/// Marks one as read; one that is read already stays as it is.
+pub(super) async fn mark_read(platform: &Platform, viewer: Viewer, id: NotificationId) -> Result<row::Model, Refusal> {
+    let parts = platform.clone();
+    platform
+        .db
+        .write(move |tx| async move {
+            let marked = row::Entity::update_many()
+                .col_expr(row::Column::ReadAt, Expr::value(parts.clock.now()))
+                .filter(row::Column::Id.eq(id))
+                .filter(row::Column::UserId.eq(viewer.user_id))
+                .filter(row::Column::ReadAt.is_null())
+                .exec_with_returning(&*tx)
+                .await?;
+            if let Some(marked) = marked.into_iter().next() {
+                announce(&parts, &tx, viewer.user_id, vec![(Kind::Read, Some(id), -1)]).await?;
+                return Ok(marked);
+            }
+            let before = row::Entity::visible_to(viewer.user_id).filter(row::Column::Id.eq(id)).one(&*tx).await?;
+            before.ok_or(Fault::NotFound("notification").into())
+        })
+        .await
+}

@@ -1,0 +1,53 @@
+//! Forgetting what is older than it is kept.
+
+use chrono::TimeDelta;
+use entity::{notification as row, notification_event as event, notification_event::Kind};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+
+use super::record::announce;
+use crate::platform::{Platform, error::Fault};
+
+/// How many notifications one transaction sweeps.
+const BATCH: u64 = 500;
+
+/// Deletes notifications past `NOTIFICATION_LIFETIME` (with the counts that go with them) and events past
+/// `EVENT_LIFETIME`.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
+    let ago = |lifetime| platform.clock.now() - TimeDelta::from_std(lifetime).unwrap_or_default();
+    let limits = &platform.config.limits;
+    let (oldest, oldest_event) = (ago(limits.notification_lifetime), ago(limits.event_lifetime));
+    loop {
+        let parts = platform.clone();
+        let swept = platform
+            .db
+            .write::<_, Fault, _, _>(move |tx| async move {
+                let old = row::Entity::find().filter(row::Column::CreatedAt.lt(oldest)).limit(BATCH).all(&*tx).await?;
+                let ids: Vec<_> = old.iter().map(|row| row.id).collect();
+                let mut by_person = std::collections::BTreeMap::<_, Vec<_>>::new();
+                for row in old {
+                    let change = (Kind::Deleted, Some(row.id), if row.read_at.is_none() { -1 } else { 0 });
+                    by_person.entry(row.user_id).or_default().push(change);
+                }
+                let swept = ids.len();
+                row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&*tx).await?;
+                for (user_id, changes) in by_person {
+                    announce(&parts, &tx, user_id, changes).await?;
+                }
+                Ok(swept)
+            })
+            .await?;
+        if swept < BATCH as usize {
+            break;
+        }
+    }
+    platform
+        .db
+        .write::<_, Fault, _, _>(move |tx| async move {
+            event::Entity::delete_many().filter(event::Column::CreatedAt.lt(oldest_event)).exec(&*tx).await?;
+            Ok(())
+        })
+        .await
+}

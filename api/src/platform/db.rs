@@ -1,0 +1,275 @@
+//! The database: one way to read, one way to write, on SQLite and on PostgreSQL.
+//! Promise: what was acknowledged is committed. A write runs in a task of its own, which a client that hangs up
+//! cannot cancel; on SQLite it begins IMMEDIATE; what it hints at is published after the commit, never before.
+
+use std::{
+    fs::File,
+    ops::Deref,
+    path::Path,
+    str::FromStr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use sea_orm::{
+    ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait, Value,
+};
+use secrecy::ExposeSecret;
+use sqlx::{
+    ConnectOptions, Executor,
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use tracing::Instrument;
+
+use super::{
+    bus::{Bus, Hint},
+    clock::Clock,
+    config::Config,
+    error::Fault,
+};
+
+/// Sees every statement that is sent; tests count with it.
+pub type StatementObserver = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// The database. Cheap to clone.
+#[derive(Clone)]
+pub struct Db(Arc<Pools>);
+
+struct Pools {
+    read: DatabaseConnection,
+    write: DatabaseConnection,
+    clock: Clock,
+    bus: Bus,
+    /// SQLite serves one process: held for as long as this one runs.
+    _only_one: Option<File>,
+}
+
+impl Db {
+    /// Opens the database that the configuration names; a SQLite file is made when it is missing.
+    ///
+    /// # Errors
+    /// When it cannot be reached, or a second process wants the same SQLite file; in words for an operator.
+    pub async fn open(
+        config: &Config,
+        clock: Clock,
+        bus: Bus,
+        observer: Option<StatementObserver>,
+    ) -> Result<Self, String> {
+        let url = match &config.database.url {
+            Some(url) => url.expose_secret().to_owned(),
+            None => format!("sqlite://{}", config.server.data_dir.join("spacedly.db").display()),
+        };
+        let (mut read, mut write, only_one) = if url.starts_with("sqlite:") {
+            open_sqlite(&url, config).await?
+        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            open_postgres(&url, config).await?
+        } else {
+            return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
+        };
+        if let Some(observer) = observer {
+            for connection in [&mut read, &mut write] {
+                let observer = observer.clone();
+                connection.set_metric_callback(move |info| observer(&info.statement.sql));
+            }
+        }
+        Ok(Self(Arc::new(Pools { read, write, clock, bus, _only_one: only_one })))
+    }
+
+    /// For reading outside a transaction. On SQLite these connections cannot write at all.
+    pub fn read(&self) -> &DatabaseConnection {
+        &self.0.read
+    }
+
+    /// The connection for migrations, which open transactions of their own.
+    pub fn for_migrations(&self) -> &DatabaseConnection {
+        &self.0.write
+    }
+
+    /// Which database it is.
+    pub fn backend(&self) -> DatabaseBackend {
+        self.0.write.get_database_backend()
+    }
+
+    /// SQL for the present moment with its one parameter, to be bound as `$1`. On PostgreSQL it is the database's own
+    /// clock, so that leases of instances whose clocks differ still agree; tests move both by the same offset.
+    pub fn now(&self) -> (&'static str, Value) {
+        match self.backend() {
+            DatabaseBackend::Postgres => (
+                "(statement_timestamp() + $1 * interval '1 microsecond')",
+                self.0.clock.offset().num_microseconds().unwrap_or(0).into(),
+            ),
+            _ => ("$1", self.0.clock.now().into()),
+        }
+    }
+
+    /// Runs `act` in a transaction and commits it; an error rolls it back. Every write goes through here.
+    ///
+    /// # Errors
+    /// What `act` failed with, or a fault of the database.
+    pub async fn write<T, E, F, Fut>(&self, act: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<Fault> + Send + 'static,
+        F: FnOnce(Tx) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<T, E>> + Send,
+    {
+        let pools = self.0.clone();
+        let transaction = async move {
+            let options = TransactionOptions {
+                sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                ..TransactionOptions::default()
+            };
+            #[expect(clippy::disallowed_methods, reason = "the one wrapper through which every write begins")]
+            let begun = pools.write.begin_with_options(options).await.map_err(Fault::from)?;
+            let tx = Tx(Arc::new(Open { begun, hints: Mutex::default() }));
+            let outcome = act(tx.clone()).await;
+            let Ok(open) = Arc::try_unwrap(tx.0) else {
+                return Err(Fault::Internal("a transaction outlived the act that it was for".into()).into());
+            };
+            match outcome {
+                Ok(value) => {
+                    open.begun.commit().await.map_err(Fault::from)?;
+                    for hint in open.hints.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                        pools.bus.publish(hint);
+                    }
+                    Ok(value)
+                }
+                Err(error) => {
+                    if let Err(cause) = open.begun.rollback().await {
+                        tracing::warn!(%cause, "a rollback failed; the connection is closed instead");
+                    }
+                    Err(error)
+                }
+            }
+        };
+        match tokio::spawn(transaction.in_current_span()).await {
+            Ok(outcome) => outcome,
+            Err(died) => Err(Fault::Internal(format!("a write panicked or was stopped: {died}")).into()),
+        }
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// What it said.
+    pub async fn ping(&self) -> Result<(), DbErr> {
+        self.0.read.execute_unprepared("SELECT 1").await.map(drop)
+    }
+}
+
+/// An open transaction. Clones are the same one; all are gone when the act is over.
+#[derive(Clone)]
+pub struct Tx(Arc<Open>);
+
+/// What a [`Tx`] holds.
+pub struct Open {
+    begun: DatabaseTransaction,
+    hints: Mutex<Vec<Hint>>,
+}
+
+impl Tx {
+    /// Publishes this hint once the transaction is committed; the same one only once.
+    pub fn hint_after_commit(&self, hint: Hint) {
+        let mut hints = self.0.hints.lock().unwrap_or_else(PoisonError::into_inner);
+        if !hints.contains(&hint) {
+            hints.push(hint);
+        }
+    }
+}
+
+impl Deref for Tx {
+    type Target = DatabaseTransaction;
+
+    fn deref(&self) -> &DatabaseTransaction {
+        &self.0.begun
+    }
+}
+
+type Opened = (DatabaseConnection, DatabaseConnection, Option<File>);
+
+async fn open_sqlite(url: &str, config: &Config) -> Result<Opened, String> {
+    let options = SqliteConnectOptions::from_str(url)
+        .map_err(|e| format!("DATABASE_URL: {e}"))?
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(Duration::from_secs(5))
+        .foreign_keys(true)
+        .disable_statement_logging();
+    let path = options.get_filename().to_owned();
+    let lock = lock_file(&path)?;
+    let pool = |size: u32| {
+        SqlitePoolOptions::new()
+            .max_connections(size)
+            .acquire_timeout(config.database.acquire_timeout)
+            .test_before_acquire(false)
+            .idle_timeout(None)
+            .max_lifetime(None)
+    };
+    let failed = |e: sqlx::Error| format!("the SQLite file {} cannot be opened: {e}", path.display());
+    let write = pool(1).connect_with(options.clone()).await.map_err(failed)?;
+    let read = pool(config.database.readers.max(1)).connect_lazy_with(options.read_only(true));
+    Ok((
+        SqlxSqliteConnector::from_sqlx_sqlite_pool(read),
+        SqlxSqliteConnector::from_sqlx_sqlite_pool(write),
+        Some(lock),
+    ))
+}
+
+fn lock_file(path: &Path) -> Result<File, String> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(|e| format!("the folder {} cannot be made: {e}", folder.display()))?;
+    }
+    let path = path.with_extension("lock");
+    let file = File::create(&path).map_err(|e| format!("{} cannot be made: {e}", path.display()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(_) => Err(format!(
+            "another process uses this database ({} is locked). SQLite serves one process: stop the other one, \
+             give this one its own DATA_DIR, or set DATABASE_URL to a PostgreSQL",
+            path.display()
+        )),
+    }
+}
+
+async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
+    let millis = |duration: Duration| duration.as_millis().to_string();
+    let options = PgConnectOptions::from_str(url)
+        .map_err(|e| format!("DATABASE_URL: {e}"))?
+        .application_name("spacedly")
+        .options([
+            ("statement_timeout", millis(config.database.statement_timeout)),
+            ("lock_timeout", millis(config.database.lock_timeout)),
+            ("idle_in_transaction_session_timeout", "15000".into()),
+            // The ROLLBACK below warns each time that there was nothing to roll back.
+            ("client_min_messages", "error".into()),
+        ])
+        .disable_statement_logging();
+    let pool = |size: u32| {
+        PgPoolOptions::new()
+            .max_connections(size.max(1))
+            .acquire_timeout(config.database.acquire_timeout)
+            .test_before_acquire(false)
+    };
+    let failed = |e: sqlx::Error| format!("PostgreSQL does not answer: {e}");
+    // A connection on which a transaction was left open would acknowledge later writes and never commit them
+    // (sqlx #4393). Ours are never cancelled; should one be open all the same, it is rolled back before use.
+    let write = pool(config.database.writers)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                connection.execute("ROLLBACK").await?;
+                Ok(true)
+            })
+        })
+        .connect_with(options.clone())
+        .await
+        .map_err(failed)?;
+    let read = pool(config.database.readers).connect_lazy_with(options);
+    Ok((
+        SqlxPostgresConnector::from_sqlx_postgres_pool(read),
+        SqlxPostgresConnector::from_sqlx_postgres_pool(write),
+        None,
+    ))
+}

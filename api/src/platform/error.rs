@@ -1,0 +1,209 @@
+//! Errors with two voices: what the client may read, and what the log needs.
+//! Promise: the two never share a string. A cause is logged once, here, when it is turned into an answer.
+
+use std::time::Duration;
+
+use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
+use sea_orm::DbErr;
+
+/// What the client program must handle: becomes a top-level error with `extensions.code`.
+#[derive(Clone, Debug)]
+pub enum Fault {
+    /// Nobody is logged in, or the session is over.
+    Unauthenticated,
+    /// Logged in, but this is not theirs to do. Says what is missing.
+    Forbidden(&'static str),
+    /// There is no such thing for this viewer. Names the kind of thing.
+    NotFound(&'static str),
+    /// Too often; says when to come back.
+    RateLimited(Duration),
+    /// The request itself is wrong; says how to mend it.
+    BadRequest(String),
+    /// An idempotency key came again with another input.
+    IdempotencyMismatch,
+    /// A part that is needed does not answer. The cause is for the log.
+    Unavailable(String),
+    /// A defect or a broken part. The cause is for the log.
+    Internal(String),
+}
+
+impl Fault {
+    /// A fault that a loader hands to everyone who waited for it.
+    pub fn shared(fault: std::sync::Arc<Self>) -> Self {
+        match &*fault {
+            Self::Unavailable(cause) => Self::Unavailable(cause.clone()),
+            other => Self::Internal(format!("{other:?}")),
+        }
+    }
+
+    /// The value of `extensions.code`.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Unauthenticated => "UNAUTHENTICATED",
+            Self::Forbidden(_) => "FORBIDDEN",
+            Self::NotFound(_) => "NOT_FOUND",
+            Self::RateLimited(_) => "RATE_LIMITED",
+            Self::BadRequest(_) => "BAD_REQUEST",
+            Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
+            Self::Unavailable(_) => "UNAVAILABLE",
+            Self::Internal(_) => "INTERNAL",
+        }
+    }
+
+    /// What the client reads.
+    fn message(&self) -> String {
+        match self {
+            Self::Unauthenticated => {
+                "Log in first: send an access token (Authorization: Bearer …) or the session cookies.".into()
+            }
+            Self::Forbidden(why) => (*why).into(),
+            Self::NotFound(kind) => format!("There is no such {kind}."),
+            Self::RateLimited(after) => {
+                format!("Too many requests of this kind. Try again in {} s.", after.as_secs().max(1))
+            }
+            Self::BadRequest(how) => how.clone(),
+            Self::IdempotencyMismatch => {
+                "This idempotencyKey was used with another input. Take a new key for a new request.".into()
+            }
+            Self::Unavailable(_) => "A part of the service does not answer. Try again in a moment.".into(),
+            Self::Internal(_) => "Something went wrong on our side. If it stays, report the requestId.".into(),
+        }
+    }
+}
+
+impl From<DbErr> for Fault {
+    fn from(error: DbErr) -> Self {
+        match error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<Fault> for async_graphql::Error {
+    fn from(fault: Fault) -> Self {
+        match &fault {
+            Fault::Internal(cause) => tracing::error!(%cause, "a resolver failed"),
+            Fault::Unavailable(cause) => tracing::warn!(%cause, "a part does not answer"),
+            _ => {}
+        }
+        let mut extensions = ErrorExtensionValues::default();
+        extensions.set("code", fault.code());
+        if let Fault::RateLimited(after) = &fault {
+            extensions.set("retryAfter", after.as_secs().max(1));
+        }
+        let mut error = Self::new(fault.message());
+        error.extensions = Some(extensions);
+        error
+    }
+}
+
+/// What kind of mistake a person made: a program can translate it, or point at the field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+pub enum UserErrorCode {
+    /// Shorter than the least length.
+    TooShort,
+    /// Longer than the greatest length, or more items than are taken at once.
+    TooLong,
+    /// Not an email address.
+    InvalidEmail,
+    /// Not an http or https address.
+    InvalidUrl,
+    /// Not an id, or an id of another kind of thing.
+    InvalidId,
+    /// A value that does not fit the field; the message says how.
+    InvalidValue,
+    /// The password is too easy to guess.
+    WeakPassword,
+    /// The moment must lie ahead.
+    InThePast,
+    /// The moment lies too far ahead.
+    TooFarAhead,
+    /// Email or password is wrong (never told which).
+    InvalidCredentials,
+    /// The code is wrong, used up or expired.
+    InvalidCode,
+    /// The id, name or address is already in use.
+    Taken,
+    /// It was changed in the meantime; the payload carries its current state.
+    Conflict,
+    /// As many as are allowed are already there.
+    LimitReached,
+    /// It is not in a state in which this can be done.
+    WrongState,
+}
+
+/// A mistake that a person can mend.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct UserError {
+    /// The kind of mistake.
+    pub code: UserErrorCode,
+    /// What to do about it, in English.
+    pub message: String,
+    /// Where in the input it is, from the argument down: `["input", "title"]`.
+    pub path: Vec<String>,
+}
+
+impl UserError {
+    /// A mistake in `input.<field>`; with an empty field, in the input as a whole.
+    pub fn at(field: &str, code: UserErrorCode, message: impl Into<String>) -> Self {
+        let path = std::iter::once("input").chain(field.split('.').filter(|part| !part.is_empty()));
+        Self { code, message: message.into(), path: path.map(Into::into).collect() }
+    }
+}
+
+/// Why an act was not done.
+#[derive(Debug)]
+pub enum Refusal {
+    /// The person can mend it.
+    User(Vec<UserError>),
+    /// The program must handle it.
+    Fault(Fault),
+}
+
+impl From<UserError> for Refusal {
+    fn from(error: UserError) -> Self {
+        Self::User(vec![error])
+    }
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl From<DbErr> for Refusal {
+    fn from(error: DbErr) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+/// Declares a mutation's payload: the thing that came of it, and the mistakes that stood in the way.
+#[macro_export]
+macro_rules! payload {
+    ($(#[$doc:meta])* $name:ident { $(#[$field_doc:meta])* $field:ident: $thing:ty }) => {
+        $(#[$doc])*
+        #[derive(async_graphql::SimpleObject)]
+        pub struct $name {
+            $(#[$field_doc])*
+            pub $field: Option<$thing>,
+            /// What the person can mend; empty when it was done.
+            pub user_errors: Vec<$crate::platform::error::UserError>,
+        }
+
+        impl $name {
+            /// The answer to what an act came to.
+            pub fn answer(
+                result: Result<$thing, $crate::platform::error::Refusal>,
+            ) -> Result<Self, $crate::platform::error::Fault> {
+                use $crate::platform::error::Refusal;
+                match result {
+                    Ok(thing) => Ok(Self { $field: Some(thing), user_errors: Vec::new() }),
+                    Err(Refusal::User(user_errors)) => Ok(Self { $field: None, user_errors }),
+                    Err(Refusal::Fault(fault)) => Err(fault),
+                }
+            }
+        }
+    };
+}

@@ -1,0 +1,64 @@
+//! What every room stands on, without a word of any feature: configuration, clock, randomness, secrets, database,
+//! jobs, bus, mail, errors, pages.
+//! Promise: built once from [`config::Config`], handed in everywhere, never reached through a global.
+
+pub mod bus;
+pub mod calendar;
+pub mod clock;
+pub mod config;
+pub mod db;
+pub mod error;
+pub mod facts;
+pub mod idempotency;
+pub mod input;
+pub mod jobs;
+pub mod mail;
+pub mod page;
+pub mod random;
+pub mod scalars;
+pub mod secret;
+pub mod telemetry;
+pub mod viewer;
+pub mod walk;
+
+use std::{ops::Deref, sync::Arc};
+
+use self::{
+    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, mail::Mailer, random::Random, secret::Secrets,
+};
+
+/// Every part that has no feature in it. Cheap to clone.
+#[derive(Clone)]
+pub struct Platform(Arc<Parts>);
+
+/// What a [`Platform`] is made of.
+pub struct Parts {
+    pub config: Arc<Config>,
+    pub clock: Clock,
+    pub random: Random,
+    pub secrets: Secrets,
+    pub db: Db,
+    pub bus: Bus,
+    pub mailer: Mailer,
+    pub facts: Facts,
+}
+
+impl Platform {
+    /// Puts the parts together.
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+
+    /// A new UUIDv7 of this instant.
+    pub fn new_uuid(&self) -> uuid::Uuid {
+        self.random.uuid_v7(self.clock.now())
+    }
+}
+
+impl Deref for Platform {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

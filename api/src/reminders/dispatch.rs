@@ -1,0 +1,219 @@
+//! Delivering: in the app in batches, by mail one by one.
+//! Promise: the notification, the ledger and the end of the job are one transaction, guarded by the job's fence and by
+//! the notification's cause: nothing is lost, and nothing is twice in the app.
+
+use std::collections::HashMap;
+
+use entity::{
+    DeliveryId, ReminderId,
+    delivery::{self as row, Channel, State},
+    notification, reminder, task,
+};
+use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
+
+use super::{ledger, mail};
+use crate::{
+    notifications::record::{NewNotification, record},
+    platform::{
+        Platform,
+        clock::Instant,
+        db::Tx,
+        error::Fault,
+        jobs::{self, Engine, Failed, Failure, Held},
+    },
+    tasks::completion_log,
+};
+
+/// Puts a reminder into the list of the app.
+pub(super) const IN_APP: &str = "reminders.in_app";
+/// Mails a reminder.
+pub(super) const EMAIL: &str = "reminders.email";
+
+/// Registers the jobs of this room.
+pub fn register_jobs(engine: &mut Engine) {
+    engine.batches(IN_APP, in_app);
+    engine.singles(EMAIL, email).when_failed(note_failure);
+}
+
+async fn in_app(platform: Platform, held: Vec<Held>) -> Vec<(Held, Failure)> {
+    let parts = platform.clone();
+    let batch = held.clone();
+    let done = platform.db.write::<_, Fault, _, _>(move |tx| async move { deliver(&parts, &tx, &batch).await }).await;
+    match done {
+        Ok(()) => Vec::new(),
+        Err(fault) => {
+            let error = format!("{fault:?}");
+            held.into_iter().map(|job| (job, Failure::Unreachable(error.clone()))).collect()
+        }
+    }
+}
+
+async fn deliver(platform: &Platform, tx: &Tx, held: &[Held]) -> Result<(), Fault> {
+    let ours = jobs::finish(tx, held).await?;
+    let subjects = held.iter().filter(|job| ours.contains(&job.id)).map(|job| DeliveryId::from_uuid(job.subject_id));
+    let mut due = pending(tx, subjects.collect()).await?;
+    due.sort_by_key(|(delivery, _)| (delivery.due_at, delivery.id));
+    let now = platform.clock.now();
+    let tasks = tasks_of(tx, &due).await?;
+    let mut notifications = Vec::new();
+    for (delivery, reminder) in &due {
+        let task = reminder.task_id.and_then(|id| tasks.get(&id));
+        let title = task.map_or_else(|| "Reminder".to_owned(), |task| task.title.clone());
+        let message = reminder.message.clone().unwrap_or_else(|| format!("It is time: {title}"));
+        notifications.push(NewNotification {
+            user_id: reminder.user_id,
+            kind: notification::Kind::Reminder,
+            title,
+            message,
+            task_id: reminder.task_id,
+            reminder_id: Some(reminder.id),
+            cause: delivery.id.to_string(),
+        });
+    }
+    record(platform, tx, notifications).await?;
+    let deliveries: Vec<DeliveryId> = due.iter().map(|(delivery, _)| delivery.id).collect();
+    ledger::sent(tx, &deliveries, now).await?;
+    skip_push(tx, &due, now).await?;
+    complete_delivered(platform, tx, due.into_iter().map(|(_, reminder)| reminder).collect(), now).await
+}
+
+/// The deliveries that are still wanted, with their reminders.
+async fn pending(tx: &Tx, ids: Vec<DeliveryId>) -> Result<Vec<(row::Model, reminder::Model)>, DbErr> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let deliveries = row::Entity::find()
+        .filter(row::Column::Id.is_in(ids))
+        .filter(row::Column::State.eq(State::Pending))
+        .all(&**tx)
+        .await?;
+    let reminders = reminder::Entity::find()
+        .filter(reminder::Column::Id.is_in(deliveries.iter().map(|delivery| delivery.reminder_id)))
+        .filter(reminder::Column::Status.eq(reminder::Status::Pending))
+        .all(&**tx)
+        .await?;
+    let reminders: HashMap<ReminderId, reminder::Model> = reminders.into_iter().map(|row| (row.id, row)).collect();
+    Ok(deliveries
+        .into_iter()
+        .filter_map(|delivery| {
+            let reminder = reminders.get(&delivery.reminder_id)?;
+            (reminder.round == delivery.round).then(|| (delivery, reminder.clone()))
+        })
+        .collect())
+}
+
+async fn tasks_of(
+    tx: &Tx,
+    due: &[(row::Model, reminder::Model)],
+) -> Result<HashMap<entity::TaskId, task::Model>, DbErr> {
+    let ids: Vec<_> = due.iter().filter_map(|(_, reminder)| reminder.task_id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let tasks = task::Entity::find().filter(task::Column::Id.is_in(ids)).all(&**tx).await?;
+    Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
+}
+
+/// A push that was asked for has no endpoint to go to: the ledger says so.
+async fn skip_push(tx: &Tx, due: &[(row::Model, reminder::Model)], now: Instant) -> Result<(), DbErr> {
+    let wanted = due.iter().filter(|(_, reminder)| reminder.kind != reminder::Kind::Email);
+    let reminders: Vec<ReminderId> = wanted.map(|(_, reminder)| reminder.id).collect();
+    if reminders.is_empty() {
+        return Ok(());
+    }
+    let pushes = row::Entity::find()
+        .filter(row::Column::ReminderId.is_in(reminders))
+        .filter(row::Column::Channel.eq(Channel::Push))
+        .filter(row::Column::State.eq(State::Pending))
+        .all(&**tx)
+        .await?;
+    let ids: Vec<DeliveryId> = pushes.into_iter().map(|push| push.id).collect();
+    ledger::skipped(tx, &ids, "No browser is registered for push.", now).await
+}
+
+/// Completes the reminders that complete on delivery and have nothing left to deliver.
+async fn complete_delivered(
+    platform: &Platform,
+    tx: &Tx,
+    reminders: Vec<reminder::Model>,
+    now: Instant,
+) -> Result<(), Fault> {
+    let candidates: Vec<_> = reminders.into_iter().filter(|reminder| reminder.completes_on_delivery).collect();
+    if candidates.is_empty() {
+        return Ok(());
+    }
+    let open = row::Entity::find()
+        .filter(row::Column::ReminderId.is_in(candidates.iter().map(|reminder| reminder.id)))
+        .filter(row::Column::State.is_in([State::Pending, State::Failed]))
+        .all(&**tx)
+        .await?;
+    for reminder in candidates {
+        if open.iter().any(|delivery| delivery.reminder_id == reminder.id && delivery.round == reminder.round) {
+            continue;
+        }
+        let completed = reminder::Entity::update_many()
+            .col_expr(reminder::Column::Status, Expr::value(reminder::Status::Completed))
+            .col_expr(reminder::Column::CompletedAt, Expr::value(now))
+            .col_expr(reminder::Column::UpdatedAt, Expr::value(now))
+            .col_expr(reminder::Column::Version, Expr::value(reminder.version + 1))
+            .filter(reminder::Column::Id.eq(reminder.id))
+            .filter(reminder::Column::Status.eq(reminder::Status::Pending))
+            .exec(&**tx)
+            .await?;
+        if completed.rows_affected == 1 {
+            let subject = entity::completion::Subject::Reminder;
+            completion_log::done(platform, tx, reminder.user_id, subject, reminder.id.uuid(), now).await?;
+        }
+    }
+    Ok(())
+}
+
+async fn email(platform: Platform, job: Held) -> Result<(), Failure> {
+    let unreachable = |fault: Fault| Failure::Unreachable(format!("{fault:?}"));
+    let id = DeliveryId::from_uuid(job.subject_id);
+    let wanted = mail::find(&platform, id).await.map_err(unreachable)?;
+    let reminder_id = wanted.as_ref().map(|wanted| wanted.reminder.id);
+    if let Some(wanted) = wanted {
+        let mail = mail::compose(&platform, &wanted).map_err(|e| Failure::Permanent(e.to_string()))?;
+        platform.mailer.send(mail).await?;
+    }
+    let parts = platform.clone();
+    platform
+        .db
+        .write::<_, Fault, _, _>(move |tx| async move {
+            let ours = jobs::finish(&tx, &[job]).await?;
+            let (Some(reminder_id), [_]) = (reminder_id, ours.as_slice()) else { return Ok(()) };
+            let now = parts.clock.now();
+            ledger::sent(&tx, &[id], now).await?;
+            let reminder = reminder::Entity::find_by_id(reminder_id).one(&*tx).await?;
+            complete_delivered(&parts, &tx, reminder.into_iter().collect(), now).await
+        })
+        .await
+        .map_err(unreachable)
+}
+
+/// Writes a failed try into the ledger.
+async fn note_failure(platform: Platform, failed: Failed) {
+    let id = DeliveryId::from_uuid(failed.job.subject_id);
+    let now = platform.clock.now();
+    let state = if failed.next_attempt_at.is_some() { State::Pending } else { State::Failed };
+    let noted = platform
+        .db
+        .write::<_, Fault, _, _>(move |tx| async move {
+            row::Entity::update_many()
+                .col_expr(row::Column::State, Expr::value(state))
+                .col_expr(row::Column::Attempts, Expr::value(failed.attempts))
+                .col_expr(row::Column::NextAttemptAt, Expr::value(failed.next_attempt_at))
+                .col_expr(row::Column::Error, Expr::value(failed.error))
+                .col_expr(row::Column::UpdatedAt, Expr::value(now))
+                .filter(row::Column::Id.eq(id))
+                .filter(row::Column::State.eq(State::Pending))
+                .exec(&*tx)
+                .await?;
+            Ok(())
+        })
+        .await;
+    if let Err(fault) = noted {
+        tracing::warn!(?fault, delivery = %id, "a failed try could not be written into the ledger");
+    }
+}

@@ -1,0 +1,333 @@
+//! Reminders as the schema shows them.
+
+use std::sync::Arc;
+
+use async_graphql::{
+    ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject, dataloader::DataLoader,
+    parser::types::SelectionSet,
+};
+use entity::{ReminderId, TaskId, UserId, delivery, reminder as row};
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use super::{
+    create,
+    loaders::{DeliveriesOf, ReminderLoader, RemindersOf, connection},
+};
+use crate::{
+    payload,
+    platform::{
+        Platform,
+        clock::Instant,
+        error::Fault,
+        input,
+        page::{Connection, Listed, Page, PageArguments},
+        scalars::{Cursor, DateTime},
+        viewer::Caller,
+        walk::{Walk, Walked, Writer},
+    },
+    tasks::{
+        Task,
+        loaders::{TaskLoader, TaskWithId},
+    },
+};
+
+/// By which way besides the app a reminder goes out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::reminder::Kind")]
+pub enum ReminderType {
+    /// By mail, the person's emailLeadMinutes before its moment.
+    #[default]
+    Email,
+    /// By web push, at its moment.
+    Push,
+    /// By both.
+    Both,
+}
+
+/// Where a reminder stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::reminder::Status")]
+pub enum ReminderStatus {
+    /// To be kept. It stays so after its delivery, until the person completes it.
+    Pending,
+    /// Done.
+    Completed,
+    /// No longer wanted.
+    Cancelled,
+}
+
+/// The way by which a person is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::delivery::Channel")]
+pub enum DeliveryChannel {
+    /// The list of notifications, and the live stream.
+    InApp,
+    /// A mail.
+    Email,
+    /// A push message of the browser.
+    Push,
+}
+
+/// Where a delivery stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::delivery::State")]
+pub enum DeliveryState {
+    /// Waits for its moment, or for its next attempt.
+    Pending,
+    /// Handed over.
+    Sent,
+    /// Given up; `error` says why.
+    Failed,
+    /// No longer wanted: the reminder was completed, cancelled or moved before.
+    Cancelled,
+    /// Had nowhere to go; `error` says why.
+    Skipped,
+}
+
+/// What became of one channel's delivery.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct Delivery {
+    /// The way.
+    channel: DeliveryChannel,
+    /// Where it stands.
+    state: DeliveryState,
+    /// The channel's own moment.
+    due_at: DateTime,
+    /// Tries that a server answered; one that could not be reached costs none.
+    attempts: i32,
+    /// When it is tried next. Null: it is not.
+    next_attempt_at: Option<DateTime>,
+    /// When it was handed over. Null: it was not.
+    sent_at: Option<DateTime>,
+    /// How long after its moment it was handed over, in milliseconds. Null: it was not.
+    lateness_ms: Option<i32>,
+    /// The last error. Null: there was none.
+    error: Option<String>,
+}
+
+impl From<delivery::Model> for Delivery {
+    fn from(row: delivery::Model) -> Self {
+        let lateness = row.sent_at.map(|sent_at| (sent_at - row.due_at).num_milliseconds().max(0));
+        Self {
+            channel: row.channel.into(),
+            state: row.state.into(),
+            due_at: DateTime(row.due_at),
+            attempts: row.attempts,
+            next_attempt_at: row.next_attempt_at.map(DateTime),
+            sent_at: row.sent_at.map(DateTime),
+            lateness_ms: lateness.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX)),
+            error: row.error,
+        }
+    }
+}
+
+/// A moment at which the viewer asked to be told.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct Reminder {
+    /// `reminder_…`
+    pub id: ID,
+    /// At most 500 characters. Null: none; it then belongs to a task.
+    message: Option<String>,
+    /// Its moment.
+    scheduled_at: DateTime,
+    /// By which way besides the app it goes out.
+    #[graphql(name = "type")]
+    kind: ReminderType,
+    /// Where it stands.
+    status: ReminderStatus,
+    /// Whether its moment has passed while it is pending.
+    overdue: bool,
+    /// Whether it completes by itself once it is delivered.
+    complete_on_delivery: bool,
+    /// When it was completed. Null: it is not.
+    completed_at: Option<DateTime>,
+    /// When it was cancelled. Null: it is not.
+    cancelled_at: Option<DateTime>,
+    /// Counts changes, from 1.
+    version: i32,
+    /// When it was made.
+    created_at: DateTime,
+    /// When it was changed last.
+    updated_at: DateTime,
+    #[graphql(skip)]
+    reminder_id: ReminderId,
+    #[graphql(skip)]
+    task_id: Option<TaskId>,
+}
+
+impl Reminder {
+    /// The reminder as it is at this moment.
+    pub fn at(row: row::Model, now: Instant) -> Self {
+        Self {
+            id: ID(row.id.to_string()),
+            message: row.message,
+            scheduled_at: DateTime(row.scheduled_at),
+            kind: row.kind.into(),
+            status: row.status.into(),
+            overdue: row.status == row::Status::Pending && row.scheduled_at < now,
+            complete_on_delivery: row.completes_on_delivery,
+            completed_at: row.completed_at.map(DateTime),
+            cancelled_at: row.cancelled_at.map(DateTime),
+            version: row.version,
+            created_at: DateTime(row.created_at),
+            updated_at: DateTime(row.updated_at),
+            reminder_id: row.id,
+            task_id: row.task_id,
+        }
+    }
+}
+
+#[ComplexObject]
+impl Reminder {
+    /// The task that it belongs to. Null: it stands alone, or its task is deleted.
+    async fn task(&self, ctx: &Context<'_>) -> Result<Option<Task>, Fault> {
+        let Some(task_id) = self.task_id else { return Ok(None) };
+        let loader = ctx.data_unchecked::<DataLoader<TaskLoader>>();
+        loader.load_one(TaskWithId(task_id)).await.map_err(Fault::shared)
+    }
+
+    /// What became of each channel in its present round; moving a reminder begins a new round.
+    async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>, Fault> {
+        let loader = ctx.data_unchecked::<DataLoader<ReminderLoader>>();
+        let rows = loader.load_one(DeliveriesOf(self.reminder_id)).await.map_err(Fault::shared)?;
+        Ok(rows.unwrap_or_default().into_iter().map(Into::into).collect())
+    }
+}
+
+impl Walk for Reminder {
+    const TYPE: &'static str = "Reminder";
+
+    fn write(&self, field: &str, _: &SelectionSet, out: &mut Writer<'_>) -> bool {
+        let instant = |out: &mut Writer<'_>, at: DateTime| out.plain(DateTime::text(at.0));
+        match field {
+            "id" => out.plain(&self.id.0),
+            "message" => out.option(self.message.as_deref(), Writer::string),
+            "scheduledAt" => instant(out, self.scheduled_at),
+            "type" => out.plain(match self.kind {
+                ReminderType::Email => "EMAIL",
+                ReminderType::Push => "PUSH",
+                ReminderType::Both => "BOTH",
+            }),
+            "status" => out.plain(match self.status {
+                ReminderStatus::Pending => "PENDING",
+                ReminderStatus::Completed => "COMPLETED",
+                ReminderStatus::Cancelled => "CANCELLED",
+            }),
+            "overdue" => out.bare(self.overdue),
+            "completeOnDelivery" => out.bare(self.complete_on_delivery),
+            "completedAt" => out.option(self.completed_at, instant),
+            "cancelledAt" => out.option(self.cancelled_at, instant),
+            "version" => out.bare(self.version),
+            "createdAt" => instant(out, self.created_at),
+            "updatedAt" => instant(out, self.updated_at),
+            _ => false,
+        }
+    }
+}
+
+impl Listed for Reminder {
+    const CONNECTION: &'static str = "ReminderConnection";
+    const EDGE: &'static str = "ReminderEdge";
+}
+
+/// What a task has of reminders: plugged onto `Task`.
+pub struct TaskReminders(pub Task);
+
+#[Object]
+impl TaskReminders {
+    /// The task's reminders, the earliest first.
+    async fn reminders(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
+        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+    ) -> Result<Walked<Arc<Connection<Reminder>>>, Fault> {
+        let arguments = PageArguments { first, after, last, before };
+        if arguments.is_default()
+            && let Some(fetched) = self.0.extras.get("reminders")
+        {
+            return Ok(Walked(fetched));
+        }
+        let platform = ctx.data_unchecked::<Platform>();
+        let loader = ctx.data_unchecked::<DataLoader<ReminderLoader>>();
+        let rows = loader.load_one(RemindersOf(self.0.task_id)).await.map_err(Fault::shared)?;
+        let page = Page::parse(&arguments, "scheduled", &platform.config.limits)?;
+        Ok(Walked(Arc::new(connection(&page, rows.unwrap_or_default(), platform.clock.now()))))
+    }
+}
+
+/// A reminder to be made.
+#[derive(Clone, Debug, InputObject)]
+pub struct ReminderCreateInput {
+    /// An id that the client made (`reminder_` and a UUIDv7), so that it can be shown before the answer is there.
+    pub id: Option<ID>,
+    /// The task that it belongs to. Absent: it stands alone, and needs a message.
+    pub task_id: Option<ID>,
+    /// At most 500 characters.
+    pub message: Option<String>,
+    /// Its moment: ahead, and within 5 years.
+    pub scheduled_at: DateTime,
+    /// By which way besides the app it goes out.
+    #[graphql(name = "type", default)]
+    pub kind: ReminderType,
+    /// Whether it completes by itself once it is delivered. Otherwise the person does.
+    #[graphql(default)]
+    pub complete_on_delivery: bool,
+    /// 1–64 characters: the same key with the same input gives the same reminder again, for 24 hours.
+    pub idempotency_key: Option<String>,
+}
+
+payload! {
+    /// What came of making a reminder.
+    ReminderCreatePayload {
+        /// The reminder. Null: there are userErrors.
+        reminder: Reminder
+    }
+}
+
+/// The queries of reminders.
+#[derive(Default)]
+pub struct ReminderQueries;
+
+#[Object]
+impl ReminderQueries {
+    /// One of the viewer's reminders. Null: there is none such for them.
+    async fn reminder(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "`reminder_…`")] id: ID,
+    ) -> Result<Option<Reminder>, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let id = input::query_id("id", &id)?;
+        Ok(reminders_of(ctx.data_unchecked::<Platform>(), viewer.user_id, vec![id]).await?.pop())
+    }
+}
+
+/// The mutations of reminders.
+#[derive(Default)]
+pub struct ReminderMutations;
+
+#[Object]
+impl ReminderMutations {
+    /// Makes a reminder. Once this is answered it will be delivered, whatever happens to the server meanwhile.
+    async fn reminder_create(
+        &self,
+        ctx: &Context<'_>,
+        input: ReminderCreateInput,
+    ) -> Result<ReminderCreatePayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let platform = ctx.data_unchecked::<Platform>();
+        let made = create::create(platform, viewer, input).await;
+        ReminderCreatePayload::answer(made.map(|row| Reminder::at(row, platform.clock.now())))
+    }
+}
+
+/// The reminders of a person among these, in any order: what is not theirs is not there.
+pub async fn reminders_of(platform: &Platform, user: UserId, ids: Vec<ReminderId>) -> Result<Vec<Reminder>, Fault> {
+    let found = row::Entity::visible_to(user).filter(row::Column::Id.is_in(ids)).all(platform.db.read()).await?;
+    let now = platform.clock.now();
+    Ok(found.into_iter().map(|row| Reminder::at(row, now)).collect())
+}

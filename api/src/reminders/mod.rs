@@ -1,0 +1,14 @@
+//! Reminders: kept at their moment, by every way that was asked for, with a ledger that says what became of each.
+//! Promise: a reminder that was acknowledged is delivered: in the app exactly once, by mail at least once and with one
+//! Message-ID. The delivery and the job that fulfils it are written in the transaction of the reminder.
+
+mod create;
+mod dispatch;
+mod follow_task;
+pub mod graphql;
+mod ledger;
+pub mod loaders;
+mod mail;
+mod rules;
+
+pub use self::{dispatch::register_jobs, follow_task::on_task_changed, graphql::Reminder};

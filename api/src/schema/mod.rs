@@ -1,0 +1,293 @@
+//! Joins the rooms into one schema, and judges what is asked of it.
+//! Promise: what runs was judged first. A document is parsed, measured by the guard and validated once; its verdict is
+//! kept by its hash.
+
+mod coerce;
+mod guard;
+mod node;
+mod plugs;
+mod shapes;
+mod tokens;
+
+use std::sync::Arc;
+
+use async_graphql::{
+    MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions, Schema as AsyncGraphqlSchema,
+    ServerError, ValidationMode,
+    dataloader::DataLoader,
+    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
+    parser::types::{ExecutableDocument, OperationType},
+    runtime::{TokioSpawner, TokioTimer},
+};
+use futures_util::stream::BoxStream;
+use moka::sync::Cache;
+
+pub use self::guard::Limits;
+use self::{coerce::InputTypes, shapes::OutputShapes};
+use crate::{
+    accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
+    attachments::loaders::AttachmentLoader,
+    notifications::graphql::{NotificationMutations, NotificationSubscriptions},
+    platform::{
+        Platform,
+        error::Fault,
+        secret::sha256,
+        viewer::{Caller, Origin},
+        walk::DocumentFacts,
+    },
+    reminders::{
+        graphql::{ReminderMutations, ReminderQueries},
+        loaders::ReminderLoader,
+    },
+    tasks::{
+        graphql::{FetchEdges, TaskMutations, TaskQueries},
+        loaders::TaskLoader,
+    },
+};
+
+/// Everything that can be read.
+#[derive(MergedObject, Default)]
+pub struct Query(ViewerQueries, TaskQueries, ReminderQueries, node::NodeQueries);
+
+/// Everything that can be done.
+#[derive(MergedObject, Default)]
+pub struct Mutation(AccountMutations, TaskMutations, ReminderMutations, NotificationMutations);
+
+/// Everything that can be followed.
+#[derive(MergedSubscription, Default)]
+pub struct Subscription(NotificationSubscriptions);
+
+/// Who asks.
+#[derive(Default)]
+pub struct ViewerQueries;
+
+#[Object]
+impl ViewerQueries {
+    /// The person who is logged in. Null: nobody is.
+    async fn viewer(&self, ctx: &async_graphql::Context<'_>) -> Result<Option<User>, Fault> {
+        accounts::graphql::viewer(ctx).await
+    }
+}
+
+type Executor = AsyncGraphqlSchema<Query, Mutation, Subscription>;
+
+/// The schema, with what it needs to judge documents.
+pub struct Schema {
+    /// Validates by every rule of the specification, and stops there.
+    judge: Executor,
+    /// Executes what was judged, without validating again.
+    executor: Executor,
+    platform: Platform,
+    limits: Limits,
+    inputs: InputTypes,
+    outputs: OutputShapes,
+    verdicts: Cache<[u8; 32], Arc<Verdict>>,
+}
+
+/// What is known of a document.
+enum Verdict {
+    Accepted(Accepted),
+    Refused(Refused),
+}
+
+/// A document that may run.
+struct Accepted {
+    document: ExecutableDocument,
+    facts: DocumentFacts,
+}
+
+/// Why a document may not run: answered as a request error (GraphQL over HTTP, status 400).
+#[derive(Clone, Debug)]
+pub struct Refused {
+    pub errors: Vec<ServerError>,
+}
+
+/// A request that may run.
+pub struct Ready {
+    pub request: Request,
+    pub operation: OperationType,
+    /// For the log. None: it has no name.
+    pub operation_name: Option<String>,
+}
+
+/// What a client asks for.
+#[derive(Debug, Default, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Asked {
+    pub query: String,
+    #[serde(default)]
+    pub operation_name: Option<String>,
+    #[serde(default)]
+    pub variables: Option<serde_json::Map<String, serde_json::Value>>,
+    #[serde(default)]
+    pub extensions: Option<serde_json::Map<String, serde_json::Value>>,
+}
+
+impl Schema {
+    /// The schema over a platform.
+    pub fn new(platform: Platform, accounts: Arc<Accounts>) -> Self {
+        let build = || {
+            AsyncGraphqlSchema::build(Query::default(), Mutation::default(), Subscription::default())
+                .register_output_type::<node::Node>()
+                .data(platform.clone())
+                .data(accounts.clone())
+                .data::<FetchEdges>(plugs::fetch_edges)
+        };
+        let judge = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation).finish();
+        // Depth is the guard's business; the executor's own limit would refuse what the guard lets through.
+        let executor = build().validation_mode(ValidationMode::Fast).limit_recursive_depth(256).finish();
+        let limits = Limits::from(&platform.config.limits);
+        let sdl = executor.sdl();
+        let inputs = InputTypes::from_sdl(&sdl);
+        let outputs = OutputShapes::from_sdl(&sdl);
+        let verdicts = Cache::new(platform.config.limits.document_cache);
+        Self { judge, executor, platform, limits, inputs, outputs, verdicts }
+    }
+
+    /// The contract, as `schema.graphql` holds it.
+    pub fn sdl(&self) -> String {
+        let options =
+            SDLExportOptions::new().sorted_fields().sorted_arguments().sorted_enum_items().include_specified_by();
+        let mut sdl = self.executor.sdl_with_options(options);
+        while sdl.ends_with('\n') {
+            sdl.pop();
+        }
+        sdl.push('\n');
+        sdl
+    }
+
+    /// Judges what a client asks for, on behalf of a caller.
+    ///
+    /// # Errors
+    /// Why it may not run.
+    pub async fn prepare(&self, asked: Asked, caller: Caller, origin: Origin) -> Result<Ready, Refused> {
+        let verdict = self.verdict(&asked.query).await;
+        let accepted = match &*verdict {
+            Verdict::Accepted(accepted) => accepted,
+            Verdict::Refused(refused) => return Err(refused.clone()),
+        };
+        let operation = guard::choose(&accepted.document, asked.operation_name.as_deref())?;
+        let variables =
+            self.inputs.coerce(&operation.node.variable_definitions, asked.variables.unwrap_or_default())?;
+        let kind = operation.node.ty;
+        let operation_name = guard::name_of(&accepted.document, &operation.node).map(str::to_owned);
+        let mut request = Request::new(asked.query).variables(variables);
+        request.operation_name = asked.operation_name;
+        request.set_parsed_query(accepted.document.clone());
+        let request = self.equip(request.data(accepted.facts), caller).data(caller).data(origin);
+        Ok(Ready { request, operation: kind, operation_name })
+    }
+
+    /// Runs a query or a mutation.
+    pub async fn execute(&self, ready: Ready) -> Response {
+        self.executor.execute(ready.request).await
+    }
+
+    /// Runs any operation as a stream of answers.
+    pub fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
+        self.executor.execute_stream(ready.request)
+    }
+
+    /// One loader set per request, bound to the viewer: there is none without.
+    fn equip(&self, request: Request, caller: Caller) -> Request {
+        let Some(viewer) = caller.0 else { return request };
+        let platform = || self.platform.clone();
+        // No delay: what is ready to be asked together is asked at the next turn of the executor.
+        let spawn = || TokioSpawner::current();
+        let timer = TokioTimer::default;
+        request
+            .data(
+                DataLoader::new(TaskLoader { platform: platform(), viewer }, spawn(), timer())
+                    .delay(Default::default()),
+            )
+            .data(
+                DataLoader::new(ReminderLoader { platform: platform(), viewer }, spawn(), timer())
+                    .delay(Default::default()),
+            )
+            .data(
+                DataLoader::new(AttachmentLoader { platform: platform(), viewer }, spawn(), timer())
+                    .delay(Default::default()),
+            )
+    }
+
+    async fn verdict(&self, query: &str) -> Arc<Verdict> {
+        let hash = sha256(query.as_bytes());
+        if let Some(verdict) = self.verdicts.get(&hash) {
+            return verdict;
+        }
+        let verdict = Arc::new(match self.judge(query).await {
+            Ok(accepted) => Verdict::Accepted(accepted),
+            Err(refused) => Verdict::Refused(refused),
+        });
+        self.verdicts.insert(hash, verdict.clone());
+        verdict
+    }
+
+    async fn judge(&self, query: &str) -> Result<Accepted, Refused> {
+        tokens::check(query, &self.limits)?;
+        let document = guard::parse(query)?;
+        let keys_are_unique = guard::check(&document, &self.limits)?;
+        let mut request = Request::new("");
+        request.set_parsed_query(document.clone());
+        // Rules that look at values see them at coercion; here every variable is absent.
+        let answer = self.judge.execute(request).await;
+        let errors: Vec<ServerError> = answer.errors.into_iter().filter(|error| error.message != PASSED).collect();
+        if !errors.is_empty() {
+            return Err(Refused::by_validation(errors, self.platform.config.limits.errors));
+        }
+        self.outputs.check(&document)?;
+        Ok(Accepted { document, facts: DocumentFacts { keys_are_unique } })
+    }
+}
+
+impl Refused {
+    /// One error with a code.
+    fn with(code: &str, message: impl Into<String>) -> Self {
+        let mut error = ServerError::new(message, None);
+        error.extensions.get_or_insert_default().set("code", code);
+        Self { errors: vec![error] }
+    }
+
+    /// A document beyond a limit.
+    fn too_complex(message: impl Into<String>) -> Self {
+        Self::with("QUERY_TOO_COMPLEX", message)
+    }
+
+    /// A request that is wrong in itself.
+    pub fn bad_request(message: impl Into<String>) -> Self {
+        Self::with("BAD_REQUEST", message)
+    }
+
+    fn by_validation(mut errors: Vec<ServerError>, limit: usize) -> Self {
+        errors.truncate(limit);
+        for error in &mut errors {
+            // async-graphql echoes parts of the document; a line is enough to find the place.
+            error.message = error.message.chars().take(300).collect();
+            error.extensions.get_or_insert_default().set("code", "BAD_REQUEST");
+        }
+        Self { errors }
+    }
+}
+
+const PASSED: &str = "validation passed";
+
+/// Ends a request once it is validated: the judge never executes.
+struct StopAfterValidation;
+
+impl ExtensionFactory for StopAfterValidation {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for StopAfterValidation {
+    async fn validation(
+        &self,
+        ctx: &ExtensionContext<'_>,
+        next: NextValidation<'_>,
+    ) -> Result<async_graphql::ValidationResult, Vec<ServerError>> {
+        next.run(ctx).await?;
+        Err(vec![ServerError::new(PASSED, None)])
+    }
+}

@@ -1,0 +1,93 @@
+//! Edges between rooms: each is an object of the room that owns the data, plugged onto the type of another.
+
+use async_graphql::{ComplexObject, Context, OutputType, SelectionField, dataloader::DataLoader};
+use futures_util::future::BoxFuture;
+
+use crate::{
+    accounts::graphql::User,
+    attachments::{self, graphql::TaskAttachments},
+    notifications::graphql::{Notification, UserNotifications},
+    platform::{Platform, error::Fault, page::Connection, viewer::Caller},
+    reminders::{self, graphql::TaskReminders},
+    tasks::{
+        Task,
+        graphql::UserTasks,
+        loaders::{TaskLoader, TaskWithId},
+    },
+};
+
+#[ComplexObject]
+impl User {
+    #[graphql(flatten)]
+    async fn plug_tasks(&self) -> UserTasks {
+        UserTasks(self.user_id)
+    }
+
+    #[graphql(flatten)]
+    async fn plug_notifications(&self) -> UserNotifications {
+        UserNotifications(self.user_id)
+    }
+}
+
+#[ComplexObject]
+impl Task {
+    #[graphql(flatten)]
+    async fn plug_attachments(&self) -> TaskAttachments {
+        TaskAttachments(self.clone())
+    }
+
+    #[graphql(flatten)]
+    async fn plug_reminders(&self) -> TaskReminders {
+        TaskReminders(self.clone())
+    }
+}
+
+#[ComplexObject]
+impl Notification {
+    /// The task that it is about. Null: about none, or the task is deleted.
+    async fn task(&self, ctx: &Context<'_>) -> Result<Option<Task>, Fault> {
+        let Some(task_id) = self.task_id else { return Ok(None) };
+        ctx.data_unchecked::<Caller>().viewer()?;
+        let loader = ctx.data_unchecked::<DataLoader<TaskLoader>>();
+        loader.load_one(TaskWithId(task_id)).await.map_err(Fault::shared)
+    }
+}
+
+/// Fetches the edges that a page of tasks is asked for: a statement for each kind of edge, whatever the page's size.
+pub(super) fn fetch_edges<'a>(
+    ctx: &'a Context<'_>,
+    tasks: &'a mut Connection<Task>,
+) -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(async move {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let platform = ctx.data_unchecked::<Platform>();
+        let mut tasks: Vec<&mut Task> = tasks.edges.iter_mut().map(|edge| &mut edge.node).collect();
+        if tasks.is_empty() {
+            return Ok(());
+        }
+        let (with_reminders, with_attachments) = (wants(ctx, "reminders"), wants(ctx, "attachments"));
+        if with_reminders {
+            reminders::loaders::fetch_along(platform, viewer.user_id, &mut tasks).await?;
+        }
+        if with_attachments {
+            attachments::loaders::fetch_along(platform, viewer.user_id, &mut tasks).await?;
+        }
+        Ok(())
+    })
+}
+
+/// Whether this edge of the tasks of a page is selected as it is without arguments.
+fn wants(ctx: &Context<'_>, edge: &str) -> bool {
+    let plain = |field: &SelectionField<'_>| {
+        field.name() == edge && field.arguments().is_ok_and(|arguments| arguments.is_empty())
+    };
+    let field = ctx.field();
+    field.selection_set().any(|list| match list.name() {
+        "nodes" => list.selection_set().any(|field| plain(&field)),
+        "edges" => list
+            .selection_set()
+            .filter(|item| item.name() == "node")
+            .any(|node| node.selection_set().any(|field| plain(&field))),
+        _ => false,
+    })
+}

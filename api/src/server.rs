@@ -1,0 +1,112 @@
+//! Our own accept loop around poem's endpoint: no delay, a time for headers, a cap on connections, and an end that
+//! waits for what runs.
+
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+
+use hyper::body::Incoming;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use poem::{
+    Addr, Endpoint, IntoEndpoint,
+    endpoint::DynEndpoint,
+    http::uri::Scheme,
+    web::{LocalAddr, RemoteAddr},
+};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{app::App, http, platform::config::Config};
+
+/// Takes the address of the configuration.
+///
+/// # Errors
+/// When it is taken or not ours; in words for an operator.
+pub async fn bind(config: &Config) -> Result<TcpListener, String> {
+    let address = (config.server.host.as_str(), config.server.port);
+    TcpListener::bind(address)
+        .await
+        .map_err(|e| format!("HOST {} and PORT {} cannot be used: {e}", address.0, address.1))
+}
+
+/// Serves until `stop`, then for as long as what runs needs, `SHUTDOWN_TIMEOUT` at most.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    let local = listener.local_addr()?;
+    let config = app.platform.config.clone();
+    let edge = Arc::new(app.edge(local.port(), stop.clone()));
+    let endpoint: Arc<dyn DynEndpoint<Output = poem::Response>> =
+        Arc::new(poem::endpoint::ToDynEndpoint(http::routes(edge).into_endpoint()));
+    let slots = Arc::new(Semaphore::new(config.limits.connections));
+    let tasks = TaskTracker::new();
+    while let Some(Ok(slot)) = stop.run_until_cancelled(slots.clone().acquire_owned()).await {
+        let Some(accepted) = stop.run_until_cancelled(listener.accept()).await else { break };
+        let (socket, remote) = match accepted {
+            Ok(accepted) => accepted,
+            Err(cause) => {
+                // Out of file descriptors, most likely: those in use are given back with time.
+                tracing::warn!(%cause, "a connection cannot be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let connection = serve_connection(socket, local, remote, endpoint.clone(), config.clone(), stop.clone());
+        tasks.spawn(async move {
+            connection.await;
+            drop(slot);
+        });
+    }
+    drop(listener);
+    tasks.close();
+    if tokio::time::timeout(config.operations.shutdown_timeout, tasks.wait()).await.is_err() {
+        tracing::warn!(connections = tasks.len(), "some connections did not end in time and are cut");
+    }
+    Ok(())
+}
+
+async fn serve_connection(
+    socket: TcpStream,
+    local: SocketAddr,
+    remote: SocketAddr,
+    endpoint: Arc<dyn DynEndpoint<Output = poem::Response>>,
+    config: Arc<Config>,
+    stop: CancellationToken,
+) {
+    // Answers are small and written at once: waiting to fill a packet only delays them.
+    let _ = socket.set_nodelay(true);
+    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+        let endpoint = endpoint.clone();
+        async move {
+            let parts =
+                (request, LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)), Scheme::HTTP);
+            let response = match endpoint.call(parts.into()).await {
+                Ok(response) => response,
+                Err(error) => error.into_response(),
+            };
+            Ok::<hyper::Response<_>, Infallible>(response.into())
+        }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.limits.header_timeout).max_buf_size(64 * 1024);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(100)
+        .max_header_list_size(32 * 1024)
+        .keep_alive_interval(Duration::from_secs(30))
+        .keep_alive_timeout(Duration::from_secs(20));
+    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
+    tokio::pin!(connection);
+    tokio::select! {
+        _ = &mut connection => return,
+        () = stop.cancelled() => {}
+    }
+    connection.as_mut().graceful_shutdown();
+    let _ = connection.await;
+}

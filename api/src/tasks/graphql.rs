@@ -1,0 +1,437 @@
+//! Tasks as the schema shows them.
+
+use async_graphql::{
+    Context, Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject, parser::types::SelectionSet,
+};
+use entity::{TaskId, UserId, task as row};
+use futures_util::future::BoxFuture;
+use sea_orm::{ColumnTrait, QueryFilter};
+
+use super::{
+    change::{self, Changed},
+    create, list,
+    rules::Due,
+};
+use crate::{
+    payload,
+    platform::{
+        Platform,
+        error::{Fault, Refusal, UserError, UserErrorCode as Code},
+        input,
+        page::{Connection, Listed, PageArguments},
+        scalars::{Cursor, Date, DateTime, Url},
+        viewer::Caller,
+        walk::{Extras, Walk, Walked, Writer},
+    },
+};
+
+/// Where a task stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::task::Status")]
+pub enum TaskStatus {
+    /// Not begun.
+    Todo,
+    /// Begun.
+    InProgress,
+    /// Done.
+    Completed,
+}
+
+/// How much a task matters.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+#[graphql(remote = "entity::task::Priority")]
+pub enum TaskPriority {
+    /// Can wait.
+    Low,
+    /// As most do.
+    #[default]
+    Medium,
+    /// Comes first.
+    High,
+}
+
+/// A task.
+#[derive(Clone, Debug, SimpleObject)]
+#[graphql(complex)]
+pub struct Task {
+    /// `task_…`
+    pub id: ID,
+    /// 3–200 characters.
+    title: String,
+    /// At most 10 000 characters. Null: none.
+    description: Option<String>,
+    /// Where more is to be found. Null: nowhere.
+    link: Option<Url>,
+    /// When it is due; of a date without a time, the end of that day in the viewer's zone. Null: never.
+    due_at: Option<DateTime>,
+    /// The day on which it is due. Null: it is due at a moment, or never.
+    due_on: Option<Date>,
+    /// How much it matters.
+    priority: TaskPriority,
+    /// At most 50 characters. Null: none.
+    category: Option<String>,
+    /// Where it stands.
+    status: TaskStatus,
+    /// When it was completed. Null: it is not.
+    completed_at: Option<DateTime>,
+    /// Counts changes, from 1: hand it back as expectedVersion.
+    version: i32,
+    /// When it was made.
+    created_at: DateTime,
+    /// When it was changed last.
+    updated_at: DateTime,
+    /// The id, as a key of loaders.
+    #[graphql(skip)]
+    pub task_id: TaskId,
+    /// Edges that were fetched along with it.
+    #[graphql(skip)]
+    pub extras: Extras,
+}
+
+impl From<row::Model> for Task {
+    fn from(row: row::Model) -> Self {
+        Self {
+            id: ID(row.id.to_string()),
+            title: row.title,
+            description: row.description,
+            link: row.link.map(Url),
+            due_at: row.due_at.map(DateTime),
+            due_on: row.due_on.map(Date),
+            priority: row.priority.into(),
+            category: row.category,
+            status: row.status.into(),
+            completed_at: row.completed_at.map(DateTime),
+            version: row.version,
+            created_at: DateTime(row.created_at),
+            updated_at: DateTime(row.updated_at),
+            task_id: row.id,
+            extras: Extras::default(),
+        }
+    }
+}
+
+impl Walk for Task {
+    const TYPE: &'static str = "Task";
+
+    fn write(&self, field: &str, set: &SelectionSet, out: &mut Writer<'_>) -> bool {
+        let instant = |out: &mut Writer<'_>, at: DateTime| out.plain(DateTime::text(at.0));
+        match field {
+            "id" => out.plain(&self.id.0),
+            "title" => out.string(&self.title),
+            "description" => out.option(self.description.as_deref(), Writer::string),
+            "link" => out.option(self.link.as_ref(), |out, link| out.string(&link.0)),
+            "dueAt" => out.option(self.due_at, instant),
+            "dueOn" => out.option(self.due_on, |out, day| out.plain(day.0)),
+            "priority" => out.plain(match self.priority {
+                TaskPriority::Low => "LOW",
+                TaskPriority::Medium => "MEDIUM",
+                TaskPriority::High => "HIGH",
+            }),
+            "category" => out.option(self.category.as_deref(), Writer::string),
+            "status" => out.plain(match self.status {
+                TaskStatus::Todo => "TODO",
+                TaskStatus::InProgress => "IN_PROGRESS",
+                TaskStatus::Completed => "COMPLETED",
+            }),
+            "completedAt" => out.option(self.completed_at, instant),
+            "version" => out.bare(self.version),
+            "createdAt" => instant(out, self.created_at),
+            "updatedAt" => instant(out, self.updated_at),
+            edge => self.extras.write(edge, set, out),
+        }
+    }
+}
+
+impl Listed for Task {
+    const CONNECTION: &'static str = "TaskConnection";
+    const EDGE: &'static str = "TaskEdge";
+}
+
+/// By what tasks are ordered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum TaskOrderField {
+    /// When they were made.
+    #[default]
+    CreatedAt,
+    /// When they were changed last.
+    UpdatedAt,
+    /// When they are due; what is never due comes last (first when descending).
+    DueAt,
+    /// How much they matter.
+    Priority,
+    /// Their titles, without regard to case, by code point.
+    Title,
+}
+
+/// Which way a list runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum OrderDirection {
+    /// The least first.
+    Asc,
+    /// The greatest first.
+    #[default]
+    Desc,
+}
+
+/// How tasks are ordered. Ties are broken by id.
+#[derive(Clone, Copy, Debug, Default, InputObject)]
+pub struct TaskOrder {
+    /// By what.
+    #[graphql(default)]
+    pub field: TaskOrderField,
+    /// Which way.
+    #[graphql(default)]
+    pub direction: OrderDirection,
+}
+
+/// When a task is due: at a moment, or some time on a day.
+#[derive(Clone, Copy, Debug, OneofObject)]
+pub enum TaskDueInput {
+    /// At this moment.
+    At(DateTime),
+    /// On this day: at its end, in the viewer's zone.
+    On(Date),
+}
+
+impl From<TaskDueInput> for Due {
+    fn from(due: TaskDueInput) -> Self {
+        match due {
+            TaskDueInput::At(at) => Self::At(at.0),
+            TaskDueInput::On(day) => Self::On(day.0),
+        }
+    }
+}
+
+/// A task to be made.
+#[derive(Clone, Debug, InputObject)]
+pub struct TaskCreateInput {
+    /// An id that the client made (`task_` and a UUIDv7), so that it can be shown before the answer is there.
+    pub id: Option<ID>,
+    /// 3–200 characters.
+    pub title: String,
+    /// At most 10 000 characters.
+    pub description: Option<String>,
+    /// http or https.
+    pub link: Option<Url>,
+    /// When it is due. Absent: never.
+    pub due: Option<TaskDueInput>,
+    /// How much it matters.
+    #[graphql(default)]
+    pub priority: TaskPriority,
+    /// At most 50 characters.
+    pub category: Option<String>,
+    /// 1–64 characters: the same key with the same input gives the same task again, for 24 hours.
+    pub idempotency_key: Option<String>,
+}
+
+/// A change of a task: what is absent stays, null clears.
+#[derive(Clone, Debug, InputObject)]
+pub struct TaskUpdateInput {
+    /// `task_…`
+    pub id: ID,
+    /// The version that the change is based on: CONFLICT when the task has another one.
+    pub expected_version: Option<i32>,
+    /// 3–200 characters.
+    pub title: Option<String>,
+    /// At most 10 000 characters.
+    pub description: MaybeUndefined<String>,
+    /// http or https.
+    pub link: MaybeUndefined<Url>,
+    /// When it is due.
+    pub due: MaybeUndefined<TaskDueInput>,
+    /// How much it matters.
+    pub priority: Option<TaskPriority>,
+    /// At most 50 characters.
+    pub category: MaybeUndefined<String>,
+    /// Where it stands; COMPLETED does what taskComplete does.
+    pub status: Option<TaskStatus>,
+}
+
+/// Which task was done.
+#[derive(Clone, Debug, InputObject)]
+pub struct TaskCompleteInput {
+    /// `task_…`
+    pub id: ID,
+    /// The version that this is based on: CONFLICT when the task has another one.
+    pub expected_version: Option<i32>,
+}
+
+/// Which task is not done after all.
+#[derive(Clone, Debug, InputObject)]
+pub struct TaskReopenInput {
+    /// `task_…`
+    pub id: ID,
+    /// The version that this is based on: CONFLICT when the task has another one.
+    pub expected_version: Option<i32>,
+}
+
+/// Which task is to go.
+#[derive(Clone, Debug, InputObject)]
+pub struct TaskDeleteInput {
+    /// `task_…`
+    pub id: ID,
+    /// The version that this is based on: CONFLICT when the task has another one.
+    pub expected_version: Option<i32>,
+}
+
+payload! {
+    /// What came of making a task.
+    TaskCreatePayload {
+        /// The task. Null: there are userErrors.
+        task: Task
+    }
+}
+
+payload! {
+    /// What came of changing a task.
+    TaskUpdatePayload {
+        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        task: Task
+    }
+}
+
+payload! {
+    /// What came of completing a task.
+    TaskCompletePayload {
+        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        task: Task
+    }
+}
+
+payload! {
+    /// What came of reopening a task.
+    TaskReopenPayload {
+        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        task: Task
+    }
+}
+
+payload! {
+    /// What came of deleting a task.
+    TaskDeletePayload {
+        /// The task as it was last. Null: there are userErrors; with CONFLICT it is there, and not deleted.
+        task: Task
+    }
+}
+
+/// What a person has of tasks: plugged onto `User`.
+pub struct UserTasks(pub UserId);
+
+/// Fetches the edges that a page of tasks is asked for, all at once. Set by whoever knows the rooms on the right.
+pub type FetchEdges = for<'a> fn(&'a Context<'_>, &'a mut Connection<Task>) -> BoxFuture<'a, Result<(), Fault>>;
+
+#[Object]
+impl UserTasks {
+    /// The viewer's tasks that are not deleted, the newest first unless asked otherwise.
+    async fn tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
+        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+        #[graphql(desc = "How they are ordered.", default)] order_by: TaskOrder,
+    ) -> Result<Walked<Connection<Task>>, Fault> {
+        let platform = ctx.data_unchecked::<Platform>();
+        let arguments = PageArguments { first, after, last, before };
+        let counted = ctx.look_ahead().field("totalCount").exists();
+        let mut tasks = list::list(platform, self.0, &arguments, order_by, counted).await?;
+        ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
+        Ok(Walked(tasks))
+    }
+}
+
+/// The queries of tasks.
+#[derive(Default)]
+pub struct TaskQueries;
+
+#[Object]
+impl TaskQueries {
+    /// One of the viewer's tasks. Null: there is none such for them.
+    async fn task(&self, ctx: &Context<'_>, #[graphql(desc = "`task_…`")] id: ID) -> Result<Option<Task>, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let id = input::query_id("id", &id)?;
+        Ok(tasks_of(ctx.data_unchecked::<Platform>(), viewer.user_id, vec![id]).await?.pop())
+    }
+}
+
+/// The tasks of a person among these, in any order: what is not theirs is not there.
+pub async fn tasks_of(platform: &Platform, user: UserId, ids: Vec<TaskId>) -> Result<Vec<Task>, Fault> {
+    let found = row::Entity::visible_to(user).filter(row::Column::Id.is_in(ids)).all(platform.db.read()).await?;
+    Ok(found.into_iter().map(Into::into).collect())
+}
+
+/// The mutations of tasks.
+#[derive(Default)]
+pub struct TaskMutations;
+
+#[Object]
+impl TaskMutations {
+    /// Makes a task.
+    async fn task_create(&self, ctx: &Context<'_>, input: TaskCreateInput) -> Result<TaskCreatePayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let made = create::create(ctx.data_unchecked::<Platform>(), viewer, input).await;
+        TaskCreatePayload::answer(made.map(Into::into))
+    }
+
+    /// Changes the fields that are given: absent keeps, null clears.
+    async fn task_update(&self, ctx: &Context<'_>, input: TaskUpdateInput) -> Result<TaskUpdatePayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let (task, user_errors) = outcome(change::update(ctx.data_unchecked::<Platform>(), viewer, input).await)?;
+        Ok(TaskUpdatePayload { task, user_errors })
+    }
+
+    /// Completes a task: its overdue reminders are completed, its future ones cancelled, and the first time there is a
+    /// notification. A task that is complete already stays as it is.
+    async fn task_complete(&self, ctx: &Context<'_>, input: TaskCompleteInput) -> Result<TaskCompletePayload, Fault> {
+        let TaskCompleteInput { id, expected_version } = input;
+        let (task, user_errors) = set_status(ctx, &id, expected_version, TaskStatus::Completed).await?;
+        Ok(TaskCompletePayload { task, user_errors })
+    }
+
+    /// Reopens a completed task: revives the reminders that completing it ended and that still lie ahead, and takes it
+    /// out of the statistics again. A task that is not complete goes back to TODO.
+    async fn task_reopen(&self, ctx: &Context<'_>, input: TaskReopenInput) -> Result<TaskReopenPayload, Fault> {
+        let TaskReopenInput { id, expected_version } = input;
+        let (task, user_errors) = set_status(ctx, &id, expected_version, TaskStatus::Todo).await?;
+        Ok(TaskReopenPayload { task, user_errors })
+    }
+
+    /// Deletes a task: it is hidden, and its reminders are cancelled.
+    async fn task_delete(&self, ctx: &Context<'_>, input: TaskDeleteInput) -> Result<TaskDeletePayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let platform = ctx.data_unchecked::<Platform>();
+        let deleted = match input::id("id", &input.id) {
+            Ok(id) => change::delete(platform, viewer, id, input.expected_version).await,
+            Err(mistake) => Err(mistake.into()),
+        };
+        let (task, user_errors) = outcome(deleted)?;
+        Ok(TaskDeletePayload { task, user_errors })
+    }
+}
+
+async fn set_status(
+    ctx: &Context<'_>,
+    id: &str,
+    expected_version: Option<i32>,
+    status: TaskStatus,
+) -> Result<(Option<Task>, Vec<UserError>), Fault> {
+    let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+    let platform = ctx.data_unchecked::<Platform>();
+    outcome(match input::id("id", id) {
+        Ok(id) => change::set_status(platform, viewer, id, expected_version, status).await,
+        Err(mistake) => Err(mistake.into()),
+    })
+}
+
+fn outcome(changed: Result<Changed, Refusal>) -> Result<(Option<Task>, Vec<UserError>), Fault> {
+    match changed {
+        Ok(Changed::Done(row)) => Ok((Some(row.into()), Vec::new())),
+        Ok(Changed::Conflict(row)) => {
+            let message = "It was changed in the meantime. Look at its current state and try again.";
+            Ok((Some(row.into()), vec![UserError::at("expectedVersion", Code::Conflict, message)]))
+        }
+        Err(Refusal::User(user_errors)) => Ok((None, user_errors)),
+        Err(Refusal::Fault(fault)) => Err(fault),
+    }
+}

@@ -1,0 +1,72 @@
+//! Background work: every room's jobs, and the housekeeping.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::TimeDelta;
+use entity::{idempotency_key, pending_registration, session};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    accounts,
+    app::App,
+    notifications,
+    platform::{Platform, error::Fault, jobs::Engine},
+    reminders,
+};
+
+/// How often the housekeeping runs.
+const SWEEP_EVERY: Duration = Duration::from_secs(600);
+
+/// Works until `stop`, then lets what runs finish.
+pub async fn run(app: Arc<App>, stop: CancellationToken) {
+    let mut engine = Engine::new(app.platform.clone());
+    accounts::register_jobs(&mut engine);
+    reminders::register_jobs(&mut engine);
+    let watch = tokio::spawn(app.accounts.clone().watch_ended_sessions());
+    tokio::join!(engine.run(stop.clone()), keep_house(&app.platform, stop));
+    watch.abort();
+}
+
+/// Sweeps now and then. Every sweep may run on several instances at once: it only deletes what is past its time.
+async fn keep_house(platform: &Platform, stop: CancellationToken) {
+    loop {
+        if let Err(fault) = sweep(platform).await {
+            tracing::warn!(?fault, "the housekeeping failed; it is tried again");
+        }
+        let wait = SWEEP_EVERY.mul_f64(platform.random.jitter(0.2));
+        if stop.run_until_cancelled(platform.clock.sleep(wait)).await.is_none() {
+            return;
+        }
+    }
+}
+
+/// Forgets what is past its time.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
+    notifications::sweep(platform).await?;
+    let limits = &platform.config.limits;
+    let ago = |lifetime| platform.clock.now() - TimeDelta::from_std(lifetime).unwrap_or_default();
+    let (over, keys) = (ago(limits.sweep_after), ago(limits.idempotency_lifetime));
+    platform
+        .db
+        .write::<_, Fault, _, _>(move |tx| async move {
+            pending_registration::Entity::delete_many()
+                .filter(pending_registration::Column::CodeExpiresAt.lt(over))
+                .exec(&*tx)
+                .await?;
+            let ended = Condition::any()
+                .add(session::Column::ExpiresAt.lt(over))
+                .add(session::Column::EndsAt.lt(over))
+                .add(session::Column::RevokedAt.lt(over));
+            session::Entity::delete_many().filter(ended).exec(&*tx).await?;
+            idempotency_key::Entity::delete_many()
+                .filter(idempotency_key::Column::CreatedAt.lt(keys))
+                .exec(&*tx)
+                .await?;
+            Ok(())
+        })
+        .await
+}

@@ -1,0 +1,34 @@
+//! A person with an account. Only verified people have a row here: who waits for a code is in
+//! [`crate::pending_registration`].
+
+use sea_orm::entity::prelude::*;
+
+use crate::UserId;
+
+/// The columns of `users`.
+#[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
+#[sea_orm(table_name = "users")]
+pub struct Model {
+    #[sea_orm(primary_key, auto_increment = false)]
+    pub id: UserId,
+    /// As the person wrote it, trimmed, 2–100 characters.
+    pub name: String,
+    /// As typed.
+    pub email: String,
+    /// Lower-cased: what uniqueness and login compare.
+    #[sea_orm(unique)]
+    pub email_key: String,
+    /// PHC string of argon2id. None: this account has no password (it came by OpenID Connect).
+    pub password_hash: Option<String>,
+    /// IANA name. None: the person chose none and gets the setting `DEFAULT_TIME_ZONE`.
+    pub time_zone: Option<String>,
+    /// Minutes before a reminder's moment at which its mail goes out; 0 is the moment itself.
+    pub email_lead_minutes: i32,
+    pub created_at: DateTimeUtc,
+    pub updated_at: DateTimeUtc,
+}
+
+#[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]
+pub enum Relation {}
+
+impl ActiveModelBehavior for ActiveModel {}

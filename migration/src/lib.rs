@@ -1,0 +1,69 @@
+//! The tables of Spacedly: one set of migrations for SQLite and PostgreSQL, each one reversible.
+//! Promise: after `up`, `down`, `up` the tables are the same, on both.
+
+pub use sea_orm_migration::prelude::*;
+
+mod m20261121_000001_create_users;
+mod m20261121_000002_create_sessions;
+mod m20261121_000003_create_tasks;
+mod m20261121_000004_create_attachments;
+mod m20261121_000005_create_reminders;
+mod m20261121_000006_create_notifications;
+mod m20261121_000007_create_jobs;
+mod m20261121_000008_create_idempotency_keys;
+mod m20261121_000009_create_completions;
+
+/// All migrations, oldest first.
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![
+            Box::new(m20261121_000001_create_users::Migration),
+            Box::new(m20261121_000002_create_sessions::Migration),
+            Box::new(m20261121_000003_create_tasks::Migration),
+            Box::new(m20261121_000004_create_attachments::Migration),
+            Box::new(m20261121_000005_create_reminders::Migration),
+            Box::new(m20261121_000006_create_notifications::Migration),
+            Box::new(m20261121_000007_create_jobs::Migration),
+            Box::new(m20261121_000008_create_idempotency_keys::Migration),
+            Box::new(m20261121_000009_create_completions::Migration),
+        ]
+    }
+}
+
+/// A foreign key from `table.column` to `parent.id` that deletes with its parent.
+fn cascades(table: &'static str, column: &'static str, parent: &'static str) -> ForeignKeyCreateStatement {
+    references(table, column, parent, ForeignKeyAction::Cascade)
+}
+
+/// A foreign key from `table.column` to `parent.id` with the given rule for the parent's deletion.
+fn references(
+    table: &'static str,
+    column: &'static str,
+    parent: &'static str,
+    on_delete: ForeignKeyAction,
+) -> ForeignKeyCreateStatement {
+    ForeignKey::create()
+        .name(format!("{table}_{column}_fkey"))
+        .from(table, column)
+        .to(parent, "id")
+        .on_delete(on_delete)
+        .to_owned()
+}
+
+/// Runs statements that both databases understand alike: partial indexes, which the builder cannot say.
+async fn run_all(manager: &SchemaManager<'_>, statements: &[&str]) -> Result<(), DbErr> {
+    for statement in statements {
+        manager.get_connection().execute_unprepared(statement).await?;
+    }
+    Ok(())
+}
+
+async fn drop_tables(manager: &SchemaManager<'_>, tables: &[&'static str]) -> Result<(), DbErr> {
+    for table in tables {
+        manager.drop_table(Table::drop().table(*table).to_owned()).await?;
+    }
+    Ok(())
+}
