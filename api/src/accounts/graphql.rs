@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject};
 use entity::{UserId, user};
+use tokio::sync::OnceCell;
 
 use super::{Accounts, login::Login, register::Registration, session::Opened};
 use crate::{
@@ -12,7 +13,7 @@ use crate::{
         Platform,
         error::{Fault, Refusal, UserError, UserErrorCode as Code},
         scalars::{DateTime, TimeZone},
-        viewer::Origin,
+        viewer::{Caller, Origin},
     },
 };
 
@@ -22,32 +23,62 @@ use crate::{
 pub struct User {
     /// `user_…`
     pub id: ID,
-    /// As the person wrote it.
-    name: String,
-    /// As typed at registration.
-    email: String,
-    /// The zone in which the person's days begin and end. Null: none was chosen, so the server's default is in force.
-    time_zone: Option<TimeZone>,
-    /// How many minutes before a reminder's moment its mail goes out; 0 is the moment itself.
-    email_lead_minutes: i32,
-    /// When the account was made.
-    created_at: DateTime,
     /// Whose edges these are.
     #[graphql(skip)]
     pub user_id: UserId,
+    /// The row, fetched when one of its columns is asked for: most requests only pass through to the edges.
+    #[graphql(skip)]
+    row: Arc<OnceCell<user::Model>>,
+}
+
+impl User {
+    /// A person of whom only the id is known yet.
+    pub fn with_id(user_id: UserId) -> Self {
+        Self { id: ID(user_id.to_string()), user_id, row: Arc::default() }
+    }
 }
 
 impl From<user::Model> for User {
     fn from(row: user::Model) -> Self {
-        Self {
-            id: ID(row.id.to_string()),
-            name: row.name,
-            email: row.email,
-            time_zone: row.time_zone.map(TimeZone),
-            email_lead_minutes: row.email_lead_minutes,
-            created_at: DateTime(row.created_at),
-            user_id: row.id,
-        }
+        Self { id: ID(row.id.to_string()), user_id: row.id, row: Arc::new(OnceCell::new_with(Some(row))) }
+    }
+}
+
+/// What a person says of themselves: plugged onto `User`.
+pub struct UserProfile(pub User);
+
+impl UserProfile {
+    async fn row(&self, ctx: &Context<'_>) -> Result<&user::Model, Fault> {
+        let db = ctx.data_unchecked::<Platform>().db.read();
+        self.0.row.get_or_try_init(|| super::person(db, self.0.user_id)).await
+    }
+}
+
+#[Object]
+impl UserProfile {
+    /// As the person wrote it.
+    async fn name(&self, ctx: &Context<'_>) -> Result<&str, Fault> {
+        Ok(&self.row(ctx).await?.name)
+    }
+
+    /// As typed at registration.
+    async fn email(&self, ctx: &Context<'_>) -> Result<&str, Fault> {
+        Ok(&self.row(ctx).await?.email)
+    }
+
+    /// The zone in which the person's days begin and end. Null: none was chosen, so the server's default is in force.
+    async fn time_zone(&self, ctx: &Context<'_>) -> Result<Option<TimeZone>, Fault> {
+        Ok(self.row(ctx).await?.time_zone.clone().map(TimeZone))
+    }
+
+    /// How many minutes before a reminder's moment its mail goes out; 0 is the moment itself.
+    async fn email_lead_minutes(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
+        Ok(self.row(ctx).await?.email_lead_minutes)
+    }
+
+    /// When the account was made.
+    async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Fault> {
+        Ok(DateTime(self.row(ctx).await?.created_at))
     }
 }
 
@@ -223,12 +254,10 @@ impl AccountMutations {
     }
 }
 
-/// The viewer as a [`User`]. None: nobody is logged in, or the account is gone.
-pub async fn viewer(ctx: &Context<'_>) -> Result<Option<User>, Fault> {
-    let Some(viewer) = ctx.data_unchecked::<crate::platform::viewer::Caller>().0 else { return Ok(None) };
-    let platform = ctx.data_unchecked::<Platform>();
-    let row = super::person(platform.db.read(), viewer.user_id).await?;
-    Ok(Some(row.into()))
+/// The viewer as a [`User`]. None: nobody is logged in.
+pub fn viewer(ctx: &Context<'_>) -> Option<User> {
+    let viewer = ctx.data_unchecked::<Caller>().0?;
+    Some(User::with_id(viewer.user_id))
 }
 
 struct Handed {

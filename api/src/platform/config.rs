@@ -262,8 +262,12 @@ impl Config {
     /// # Errors
     /// Every problem, each with what to do about it.
     pub fn from_env() -> Result<Self, Vec<String>> {
+        // A foreign variable need not be text; an empty one counts as not set, as compose files make them.
         #[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
-        let env: HashMap<String, String> = std::env::vars().collect();
+        let env: HashMap<String, String> = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(_, value)| !value.trim().is_empty())
+            .collect();
         let file = match env.get("CONFIG") {
             Some(path) => read_file(path)?,
             None => HashMap::new(),
@@ -332,6 +336,25 @@ impl Config {
         if self.mail.from.parse::<lettre::message::Mailbox>().is_err() {
             problems.push("MAIL_FROM must be an address like `Spacedly <hello@example.org>`".into());
         }
+        let public_https = self.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
+        if self.security.cookie_same_site == "None" && !public_https {
+            problems.push("COOKIE_SAMESITE=None needs an https:// PUBLIC_URL: browsers drop such cookies otherwise".into());
+        }
+        if self.limits.page_default > self.limits.page_limit {
+            problems.push("PAGE_DEFAULT cannot be more than PAGE_LIMIT".into());
+        }
+        for (name, number) in [
+            ("DATABASE_READERS", u64::from(self.database.readers)),
+            ("DATABASE_WRITERS", u64::from(self.database.writers)),
+            ("PASSWORD_PERMITS", self.security.password_permits as u64),
+            ("JOB_BATCH", self.jobs.batch),
+            ("JOB_CONCURRENCY", self.jobs.concurrency as u64),
+            ("CONNECTION_LIMIT", self.limits.connections as u64),
+        ] {
+            if number == 0 {
+                problems.push(format!("{name} must be at least 1"));
+            }
+        }
         if self.is_production() {
             self.check_production(problems);
         }
@@ -351,8 +374,11 @@ impl Config {
             starts(&self.database.url, "postgres://") || starts(&self.database.url, "postgresql://"),
             "DATABASE_URL must be a postgres:// address: the embedded SQLite serves one process",
         );
-        let tls = starts(&self.mail.smtp_url, "smtps://")
-            || self.mail.smtp_url.as_ref().is_some_and(|url| url.expose_secret().contains("tls=required"));
+        let demands_tls = |url: &SecretString| {
+            let url = url::Url::parse(url.expose_secret()).ok();
+            url.is_some_and(|url| url.query_pairs().any(|(name, value)| name == "tls" && value == "required"))
+        };
+        let tls = starts(&self.mail.smtp_url, "smtps://") || self.mail.smtp_url.as_ref().is_some_and(demands_tls);
         need(tls, "SMTP_URL is missing or does not demand TLS: use smtps://… or smtp://…?tls=required");
         need(
             self.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://")),

@@ -19,7 +19,9 @@ pub fn start(config: &Config) -> Result<(), String> {
     let started = if json {
         registry.with(fmt::layer().json().flatten_event(true).with_writer(std::io::stderr)).try_init()
     } else {
-        registry.with(fmt::layer().compact().with_target(false).with_writer(std::io::stderr)).try_init()
+        let colours = std::io::IsTerminal::is_terminal(&std::io::stderr());
+        let layer = fmt::layer().compact().with_target(false).with_ansi(colours).with_writer(std::io::stderr);
+        registry.with(layer).try_init()
     };
     started.map_err(|e| format!("logging was started before: {e}"))
 }

@@ -4,7 +4,7 @@ use async_graphql::{ComplexObject, Context, OutputType, SelectionField, dataload
 use futures_util::future::BoxFuture;
 
 use crate::{
-    accounts::graphql::User,
+    accounts::graphql::{User, UserProfile},
     attachments::{self, graphql::TaskAttachments},
     notifications::graphql::{Notification, UserNotifications},
     platform::{Platform, error::Fault, page::Connection, viewer::Caller},
@@ -18,6 +18,11 @@ use crate::{
 
 #[ComplexObject]
 impl User {
+    #[graphql(flatten)]
+    async fn plug_profile(&self) -> UserProfile {
+        UserProfile(self.clone())
+    }
+
     #[graphql(flatten)]
     async fn plug_tasks(&self) -> UserTasks {
         UserTasks(self.user_id)

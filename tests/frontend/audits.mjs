@@ -1,0 +1,32 @@
+// The audits of graphql-http against a running server: does it speak GraphQL over HTTP?
+// Promise: a line per audit that is not ok, then one line of JSON with what passed and how many there are, by level.
+import { serverAudits } from 'graphql-http';
+
+import { urlFromCommandLine, why } from './spacedly.mjs';
+
+const url = urlFromCommandLine('audits.mjs');
+
+const counts = { must: [0, 0], should: [0, 0], may: [0, 0] };
+// Each has 5 seconds, all together have a minute: a server that does not answer is known soon enough.
+const whole = AbortSignal.timeout(60_000);
+const fetchFn = (input, init) => {
+  const signal = AbortSignal.any([whole, AbortSignal.timeout(5_000)]);
+  return fetch(input, { ...init, signal });
+};
+
+for (const audit of serverAudits({ url, fetchFn })) {
+  const level = audit.name.match(/^(MUST|SHOULD|MAY)\b/)?.[0].toLowerCase();
+  if (!level) throw new Error(`the audit ${audit.id} has no level: ${audit.name}`);
+  const result = await audit.fn().catch((error) => ({ status: 'fatal', reason: why(error) }));
+  counts[level][1] += 1;
+  if (result.status === 'ok') {
+    counts[level][0] += 1;
+  } else {
+    const status = result.response ? ` (status ${result.response.status})` : '';
+    console.log(`not ok ${audit.id} ${audit.name}: ${result.reason}${status}`);
+  }
+}
+
+console.log(JSON.stringify(counts));
+const failed = ([ok, total]) => ok < total;
+process.exitCode = failed(counts.must) || failed(counts.should) ? 1 : 0;

@@ -1,0 +1,113 @@
+//! The edge: headers, origins, compression, health, pages, and the socket protocol's limits.
+
+use hyper::{Method, StatusCode};
+use support::{Socket, both, json, until};
+
+both! {
+    async fn every_answer_carries_its_headers(server) {
+        for path in ["/graphql?query=%7B__typename%7D", "/health/live", "/dev/mailbox", "/nonsense"] {
+            let answer = server.client.get(path).await;
+            assert_eq!(answer.header("x-content-type-options"), "nosniff", "{path}");
+            assert_eq!(answer.header("x-frame-options"), "DENY", "{path}");
+            assert_eq!(answer.header("referrer-policy"), "no-referrer", "{path}");
+            assert!(answer.header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+            assert!(!answer.header("x-request-id").is_empty(), "{path}");
+            assert!(answer.header("access-control-allow-origin").is_empty(), "{path}");
+        }
+        let given = server.client.send(Method::GET, "/health/live", &[("x-request-id", "my-request-1")], "").await;
+        assert_eq!(given.header("x-request-id"), "my-request-1");
+        let odd = server.client.send(Method::GET, "/health/live", &[("x-request-id", "a b;c\"d")], "").await;
+        assert_ne!(odd.header("x-request-id"), "a b;c\"d");
+    }
+
+    async fn only_allowed_origins_may_call_with_cookies(server) {
+        let preflight = |origin: &'static str| async move {
+            let headers = [("origin", origin), ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type")];
+            server.client.send(Method::OPTIONS, "/graphql", &headers, "").await
+        };
+        let allowed = preflight("http://localhost:8080").await;
+        assert_eq!(allowed.status, StatusCode::NO_CONTENT);
+        assert_eq!(allowed.header("access-control-allow-origin"), "http://localhost:8080");
+        assert_eq!(allowed.header("access-control-allow-credentials"), "true");
+        assert_eq!(allowed.header("access-control-max-age"), "600");
+        for origin in ["https://evil.example", "http://localhost:8080.evil.example", "null"] {
+            let refused = preflight(origin).await;
+            for name in ["access-control-allow-origin", "access-control-allow-methods", "access-control-allow-headers"] {
+                assert_eq!(refused.header(name), "", "{origin} {name}");
+            }
+            assert_eq!(Socket::open_with(server.port, &[("origin", origin)]).await.err(), Some(403), "{origin}");
+        }
+        let own = format!("http://127.0.0.1:{}", server.port);
+        for origin in ["http://localhost:8080", &own] {
+            assert!(Socket::open_with(server.port, &[("origin", origin)]).await.is_ok(), "{origin}");
+        }
+    }
+
+    async fn large_answers_are_compressed_and_small_ones_are_not(server) {
+        let introspection = json!({ "query": "{ __schema { types { name description fields { name description } } } }" }).to_string();
+        for (encoding, expected) in [("gzip", "gzip"), ("br, gzip", "br"), ("identity", ""), ("gzip;q=0", "")] {
+            let headers = [("content-type", "application/json"), ("accept-encoding", encoding)];
+            let answer = server.client.send(Method::POST, "/graphql", &headers, introspection.clone()).await;
+            assert_eq!(answer.header("content-encoding"), expected, "{encoding}");
+        }
+        let headers = [("content-type", "application/json"), ("accept-encoding", "gzip")];
+        let small = server.client.send(Method::POST, "/graphql", &headers, r#"{"query":"{__typename}"}"#).await;
+        assert_eq!(small.header("content-encoding"), "");
+    }
+
+    async fn health_and_pages_answer(server) {
+        assert_eq!(server.client.get("/health/live").await.text(), "ok");
+        let ready = server.client.get("/health/ready").await;
+        assert_eq!((ready.status, ready.json()), (StatusCode::OK, json!({ "database": "ok", "mail": "ok", "server": "ok" })));
+        let page = server.client.get("/").await;
+        assert!(page.text().contains("Spacedly GraphiQL"));
+        assert!(page.header("content-security-policy").contains("script-src 'self'"));
+        server.person("Ada").await;
+        let list = server.client.send(Method::GET, "/dev/mailbox", &[("accept", "text/html")], "").await;
+        assert!(list.text().contains("Your Spacedly code"), "{}", list.text());
+        let mails = server.client.get("/dev/mailbox?to=ada@example.org").await.json();
+        let id = mails[0]["id"].as_str().expect("an id");
+        let shown = server.client.send(Method::GET, &format!("/dev/mailbox/{id}"), &[("accept", "text/html")], "").await;
+        assert!(shown.text().contains("<iframe sandbox"), "{}", shown.text());
+        assert_eq!(server.client.get("/dev/mailbox/..%2f..%2fsecret.key").await.status, StatusCode::NOT_FOUND);
+        assert_eq!(server.client.get("/dev/mailbox?to=nobody@example.org").await.json(), json!([]));
+    }
+
+    async fn a_person_has_so_many_sockets_and_no_more(server, "SOCKETS_PER_USER" = "2") {
+        let ada = server.person("Ada").await;
+        let first = server.socket(Some(&ada)).await;
+        let _second = server.socket(Some(&ada)).await;
+        let mut third = Socket::open(server.port).await;
+        third.send(json!({ "type": "connection_init", "payload": { "authorization": format!("Bearer {}", ada.token) } })).await;
+        assert_eq!(third.close_code().await, 1013);
+        drop(first);
+        until("a place to be free", || async {
+            let mut again = Socket::open(server.port).await;
+            again.send(json!({ "type": "connection_init", "payload": { "authorization": ada.token } })).await;
+            tokio::time::timeout(std::time::Duration::from_millis(500), again.next_or_close()).await.ok().flatten()
+        }).await;
+    }
+
+    async fn a_socket_that_says_nothing_is_closed(server, "SOCKET_INIT_TIMEOUT" = "100ms") {
+        let mut silent = Socket::open(server.port).await;
+        assert_eq!(silent.close_code().await, 4408);
+    }
+
+    async fn a_client_that_is_slow_with_its_headers_is_cut(server, "HEADER_TIMEOUT" = "200ms") {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut slow = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.expect("connected");
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.expect("sent");
+        let mut rest = Vec::new();
+        let ended = tokio::time::timeout(std::time::Duration::from_secs(10), slow.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "the connection is cut");
+    }
+
+    async fn a_client_that_is_slow_with_its_body_is_told(server, "BODY_TIMEOUT" = "200ms") {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut slow = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.expect("connected");
+        slow.write_all(b"POST /graphql HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{").await.expect("sent");
+        let mut head = [0; 12];
+        slow.read_exact(&mut head).await.expect("an answer");
+        assert_eq!(&head, b"HTTP/1.1 408");
+    }
+}

@@ -1,0 +1,103 @@
+//! The document guard: each limit at one less, at it, and one more; and what async-graphql lets through.
+
+use support::{Json, Server, both, json};
+
+async fn code(server: &Server, query: &str) -> Option<String> {
+    let answer = server.ask_as_nobody(query, json!({})).await;
+    answer["errors"][0]["extensions"]["code"].as_str().map(str::to_owned)
+}
+
+/// What the guard says of documents of sizes around a limit.
+async fn around(server: &Server, what: &str, limit: usize, document: impl Fn(usize) -> String) {
+    for (size, refused) in [(limit - 1, false), (limit, false), (limit + 1, true)] {
+        let document = document(size);
+        let code = code(server, &document).await;
+        let told = code.as_deref() == Some("QUERY_TOO_COMPLEX");
+        assert_eq!(told, refused, "{what}: {size} of {limit}: {code:?} {document}");
+    }
+}
+
+/// `{ viewer { tasks { nodes { reminders { nodes { task { reminders … } } } } } } }`, so many levels deep.
+fn deep(levels: usize) -> String {
+    let path = ["viewer", "tasks", "nodes", "reminders", "nodes", "task", "reminders", "nodes", "task", "reminders", "nodes", "task", "reminders", "nodes"];
+    let open: String = path[..levels - 1].iter().map(|field| format!("{{ {field} ")).collect();
+    format!("{open} {{ __typename }} {}", "}".repeat(levels - 1))
+}
+
+both! {
+    async fn each_limit_holds_to_the_one(server) {
+        around(server, "depth", 12, deep).await;
+        around(server, "introspection depth", 20, |levels| {
+            let inner = levels - 4;
+            format!("{{ __type(name: \"Task\") {{ fields {{ type {} {{ name }} {} }} }} }}", "{ ofType ".repeat(inner), "}".repeat(inner))
+        }).await;
+        around(server, "fragments", 30, |count| {
+            let spreads: String = (0..count).map(|n| format!("...F{n} ")).collect();
+            let fragments: String = (0..count).map(|n| format!("fragment F{n} on Query {{ __typename }} ")).collect();
+            format!("{{ {spreads} }} {fragments}")
+        }).await;
+        around(server, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count))).await;
+        around(server, "aliases", 15, |count| format!("{{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
+        around(server, "directives", 50, |count| format!("query($y: Boolean = true) {{ {} }}", "__typename @include(if: $y) ".repeat(count))).await;
+        around(server, "mutations", 5, |count| format!("mutation {{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
+        around(server, "tokens", 1_000, |count| format!("{{ {} }}", "__typename ".repeat(count - 2))).await;
+        around(server, "bytes", 15_000, |count| format!("{{ __typename }} #{}", "x".repeat(count - 16))).await;
+        // 20 spreads of a fragment of 99 fields and one more: 19 × 100 + the rest.
+        around(server, "selections", 2_000, |count| {
+            let rest = "__typename ".repeat(count - 20 * 95);
+            format!("{{ {} {rest} }} fragment F on Query {{ {} }}", "...F ".repeat(20), "__typename ".repeat(95))
+        }).await;
+    }
+
+    async fn a_fragment_bomb_is_refused(server) {
+        let mut bomb = "{ ...F0 }".to_owned();
+        for level in 0..25 {
+            bomb.push_str(&format!(" fragment F{level} on Query {{ ...F{next} ...F{next} ...F{next} }}", next = level + 1));
+        }
+        bomb.push_str(" fragment F25 on Query { __typename }");
+        assert_eq!(code(server, &bomb).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
+        assert_eq!(code(server, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }").await.as_deref(), Some("BAD_REQUEST"));
+        assert_eq!(code(server, &format!("{{ viewer {{ tasks(first: {}1{}) {{ totalCount }} }} }}", "[".repeat(400), "]".repeat(400))).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
+        assert_eq!(code(server, &"{".repeat(900)).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
+    }
+
+    async fn what_the_library_lets_through_is_refused(server) {
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Mine").await;
+        let ask = |query: String| async move { server.client.graphql(None, &query, json!({})).await };
+        let disjoint = ask(format!("{{ node(id: \"{task}\") {{ ... on Task {{ same: title }} ... on Reminder {{ same: overdue }} }} }}")).await;
+        assert_eq!(disjoint["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{disjoint}");
+        let nullable = ask(format!("{{ node(id: \"{task}\") {{ ... on Task {{ same: title }} ... on Reminder {{ same: message }} }} }}")).await;
+        assert_eq!(nullable["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{nullable}");
+        let fine = server.data(&ada, &format!("{{ node(id: \"{task}\") {{ ... on Task {{ same: version }} ... on Reminder {{ same: version }} }} }}"), json!({})).await;
+        assert_eq!(fine["node"]["same"], 1);
+        let mut socket = server.socket(Some(&ada)).await;
+        socket.subscribe("two", "subscription { a: notificationEvents { cursor } b: notificationEvents { cursor } }", json!({})).await;
+        let answer = socket.next().await;
+        assert_eq!(answer["type"], "error", "{answer}");
+        let many = format!("{{ {} }}", (0..60).map(|n| format!("nonsense{n} ")).collect::<String>());
+        let errors = server.ask_as_nobody(&many, json!({})).await;
+        assert_eq!(errors["errors"].as_array().map(Vec::len), Some(20), "at most 20 errors are told");
+    }
+
+    async fn variables_are_coerced_before_anything_runs(server) {
+        let ada = server.person("Ada").await;
+        let refused = |query: &'static str, variables: Json| { let ada = ada.clone(); async move {
+            let answer = server.ask(&ada, query, variables.clone()).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{variables} {answer}");
+            assert!(answer.get("data").is_none(), "{variables} {answer}");
+        } };
+        let list = "query($first: Int, $orderBy: TaskOrder) { viewer { tasks(first: $first, orderBy: $orderBy) { nodes { id } } } }";
+        for variables in [json!({ "first": "1" }), json!({ "first": 1.5 }), json!({ "first": 2_147_483_648u64 }), json!({ "first": [1] }),
+            json!({ "orderBy": { "field": "NONSENSE" } }), json!({ "orderBy": { "nonsense": 1 } }), json!({ "orderBy": "TITLE" })] {
+            refused(list, variables).await;
+        }
+        let create = "mutation($i: TaskCreateInput!) { taskCreate(input: $i) { task { id } } }";
+        for input in [json!(null), json!({}), json!({ "title": null }), json!({ "title": 1 }), json!({ "title": "fine", "due": {} }),
+            json!({ "title": "fine", "due": { "at": "2027-01-01T00:00:00Z", "on": "2027-01-01" } }), json!({ "title": "fine", "due": { "on": "2027-02-30" } })] {
+            refused(create, json!({ "i": input })).await;
+        }
+        assert_eq!(server.count::<entity::task::Entity>().await, 0);
+        server.data(&ada, list, json!({ "first": null, "unknown": 1 })).await;
+    }
+}

@@ -1,0 +1,110 @@
+//! What only a process can show: the README's commands, kill -9 and a restart, a second process, a clean stop.
+
+use std::process::Command;
+
+use chrono::{TimeDelta, Utc};
+use support::{Client, Json, json, process::{Process, binary, root}, server::{code_in, text}, until};
+
+fn settings(folder: &std::path::Path) -> Vec<(&'static str, String)> {
+    vec![
+        ("DATA_DIR", folder.display().to_string()),
+        ("PASSWORD_MEMORY_KIB", "64".into()),
+        ("PASSWORD_PASSES", "1".into()),
+    ]
+}
+
+async fn account(client: &Client) -> String {
+    let register = "mutation { accountRegister(input: { name: \"Ada\", email: \"ada@example.org\", password: \"correct horse battery\" }) { registration { id } } }";
+    let answer = client.graphql(None, register, json!({})).await;
+    let registration = text(&answer, "/data/accountRegister/registration/id");
+    let mail = until("the code", || async {
+        let mails = client.get("/dev/mailbox?to=ada@example.org").await.json();
+        mails[0]["text"].as_str().map(str::to_owned)
+    })
+    .await;
+    let verify = "mutation($id: ID!, $code: String!) { accountVerifyEmail(input: { registrationId: $id, code: $code, transport: TOKENS }) { tokens { accessToken } } }";
+    let answer = client.graphql(None, verify, json!({ "id": registration, "code": code_in(&mail) })).await;
+    text(&answer, "/data/accountVerifyEmail/tokens/accessToken")
+}
+
+#[tokio::test]
+async fn everything_survives_kill_9_and_a_restart() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(&settings(folder.path()));
+    let client = Client::new(&server.address);
+    let token = account(&client).await;
+    let create = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
+    let task = text(&client.graphql(Some(&token), create, json!({})).await, "/data/taskCreate/task/id");
+    let remind = "mutation($at: DateTime!, $task: ID!) { reminderCreate(input: { taskId: $task, scheduledAt: $at }) { reminder { id } } }";
+    let at = (Utc::now() + TimeDelta::milliseconds(700)).to_rfc3339();
+    text(&client.graphql(Some(&token), remind, json!({ "at": at, "task": task })).await, "/data/reminderCreate/reminder/id");
+    server.kill();
+
+    let second = Process::start(&settings(folder.path()));
+    let client = Client::new(&second.address);
+    let found = until("the reminder that fell due", || async {
+        let query = "{ viewer { name unreadNotificationCount tasks { nodes { title reminders { nodes { deliveries { channel state } } } } } } }";
+        let found = client.graphql(Some(&token), query, json!({})).await["data"]["viewer"].take();
+        (found["unreadNotificationCount"] == 1).then_some(found)
+    })
+    .await;
+    assert_eq!(found["tasks"]["nodes"][0]["title"], "Survive", "the token, the task and the reminder outlived it: {found}");
+    let mails = client.get("/dev/mailbox?to=ada@example.org").await.json();
+    assert!(mails.as_array().is_some_and(|mails| mails.iter().any(|mail| mail["subject"] == "Reminder: Survive is due soon")));
+
+    let third = Command::new(binary()).env_clear().env("PORT", "0").envs(settings(folder.path())).output().expect("runs");
+    assert!(!third.status.success(), "a second process on one SQLite file is refused");
+    let said = String::from_utf8_lossy(&third.stderr).into_owned();
+    assert!(said.contains("another process uses this database"), "{said}");
+    assert!(second.terminate(), "SIGTERM ends it well");
+}
+
+#[test]
+fn unsafe_settings_are_refused_all_at_once() {
+    let refused = Command::new(binary()).env_clear().env("ENVIRONMENT", "production").env("PORT", "x").output().expect("runs");
+    assert!(!refused.status.success());
+    let refused = Command::new(binary()).env_clear().env("ENVIRONMENT", "production").output().expect("runs");
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    for name in ["SECRET_KEY", "DATABASE_URL", "SMTP_URL", "PUBLIC_URL", "FRONTEND_URL", "MAIL_FROM"] {
+        assert!(said.contains(name), "{name} in {said}");
+    }
+}
+
+#[test]
+fn the_commands_of_the_command_line_work() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let run = |arguments: &[&str]| {
+        let output = Command::new(binary()).env_clear().envs(settings(folder.path())).args(arguments).output().expect("runs");
+        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (ok, status, _) = run(&["migrate", "status"]);
+    assert!(ok && status.contains("Pending") && !status.contains("Applied"), "{status}");
+    assert!(run(&["migrate", "up"]).0);
+    assert!(!run(&["migrate", "status"]).1.contains("Pending"));
+    assert!(run(&["migrate", "down"]).0);
+    assert_eq!(run(&["migrate", "status"]).1.matches("Pending").count(), 1);
+    assert_eq!(run(&["schema"]).1, std::fs::read_to_string(root().join("schema.graphql")).expect("schema.graphql"));
+    let server = Process::start(&settings(folder.path()));
+    let port = server.address.rsplit(':').next().expect("a port").to_owned();
+    let healthy = |port: &str| Command::new(binary()).env_clear().env("PORT", port).arg("healthcheck").status().expect("runs").success();
+    assert!(healthy(&port));
+    drop(server);
+    assert!(!healthy(&port));
+}
+
+/// The commands that the README shows, in one shell, against a server on a free port.
+#[test]
+fn the_commands_of_the_readme_do_what_it_says() {
+    let readme = std::fs::read_to_string(root().join("README.md")).expect("README.md");
+    let script = readme.split("<!-- the main job -->").nth(1).expect("the marked part of the README");
+    let script = script.split("```sh").nth(1).and_then(|rest| rest.split("```").next()).expect("its commands");
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(&settings(folder.path()));
+    let script = format!("set -eu\n{}", script.replace("http://localhost:8000", &server.address));
+    let output = Command::new("bash").arg("-c").arg(script).current_dir(folder.path()).output().expect("bash runs");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    let last: Json = serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {said}"));
+    assert_eq!(last["data"]["viewer"]["unreadNotificationCount"], 1, "{said}");
+    assert!(said.contains("Reminder: Write the report is due soon"), "{said}");
+}

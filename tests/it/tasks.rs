@@ -1,0 +1,270 @@
+//! Tasks: every field and rule that exists, by the front door.
+
+use chrono::TimeDelta;
+use sea_orm::{ActiveModelTrait, ActiveValue::Set};
+use support::{Json, Person, Server, both, json};
+
+const CREATE: &str = "mutation($input: TaskCreateInput!) { taskCreate(input: $input) {
+    task { id title description link dueAt dueOn priority category status completedAt version createdAt updatedAt }
+    userErrors { code message path } } }";
+const UPDATE: &str = "mutation($input: TaskUpdateInput!) { taskUpdate(input: $input) {
+    task { id title description link dueAt dueOn priority category status completedAt version }
+    userErrors { code path } } }";
+
+async fn create(server: &Server, person: &Person, input: Json) -> Json {
+    server.data(person, CREATE, json!({ "input": input })).await["taskCreate"].take()
+}
+
+async fn update(server: &Server, person: &Person, input: Json) -> Json {
+    server.data(person, UPDATE, json!({ "input": input })).await["taskUpdate"].take()
+}
+
+both! {
+    async fn a_patch_keeps_what_is_absent_and_clears_what_is_null(server) {
+        let ada = server.person("Ada").await;
+        let made = create(server, &ada, json!({
+            "title": "  Write the report ", "description": "line one\nline two", "link": "https://example.org/a?b=c",
+            "due": { "on": "2027-02-28" }, "priority": "HIGH", "category": "work",
+        })).await;
+        let task = &made["task"];
+        assert_eq!((task["title"].as_str(), task["version"].as_i64()), (Some("Write the report"), Some(1)));
+        assert_eq!((task["dueAt"].as_str(), task["dueOn"].as_str()), (Some("2027-02-28T23:59:59.999999Z"), Some("2027-02-28")));
+        let kept = update(server, &ada, json!({ "id": task["id"], "title": "Write it" })).await["task"].take();
+        assert_eq!((kept["description"].clone(), kept["link"].clone(), kept["category"].clone()),
+            (task["description"].clone(), task["link"].clone(), task["category"].clone()));
+        assert_eq!((kept["title"].as_str(), kept["version"].as_i64(), kept["priority"].as_str()), (Some("Write it"), Some(2), Some("HIGH")));
+        let cleared = update(server, &ada, json!({ "id": task["id"], "description": null, "link": null, "due": null, "category": null })).await["task"].take();
+        for field in ["description", "link", "dueAt", "dueOn", "category"] {
+            assert_eq!(cleared[field], Json::Null, "{field}");
+        }
+        assert_eq!((cleared["title"].as_str(), cleared["version"].as_i64()), (Some("Write it"), Some(3)));
+        let same = update(server, &ada, json!({ "id": task["id"], "title": "Write it" })).await;
+        assert_eq!(same["task"]["version"], 3, "nothing changed, so nothing is counted");
+        let timed = update(server, &ada, json!({ "id": task["id"], "due": { "at": "2027-03-01T10:00:00+02:00" } })).await;
+        assert_eq!((timed["task"]["dueAt"].as_str(), timed["task"]["dueOn"].clone()), (Some("2027-03-01T08:00:00Z"), Json::Null));
+    }
+
+    async fn a_stale_version_is_told_with_the_current_state(server) {
+        let ada = server.person("Ada").await;
+        let id = server.task(&ada, "Write the report").await;
+        update(server, &ada, json!({ "id": id, "title": "First" })).await;
+        let stale = update(server, &ada, json!({ "id": id, "expectedVersion": 1, "title": "Second" })).await;
+        assert_eq!((stale["userErrors"][0]["code"].as_str(), stale["task"]["title"].as_str()), (Some("CONFLICT"), Some("First")));
+        let fresh = update(server, &ada, json!({ "id": id, "expectedVersion": 2, "title": "Second" })).await;
+        assert_eq!(fresh["task"]["title"], "Second");
+        let rival = |title: &'static str| update(server, &ada, json!({ "id": id.clone(), "expectedVersion": 3, "title": title }));
+        let (one, other) = tokio::join!(rival("This"), rival("That"));
+        let lost = [&one, &other].iter().filter(|answer| answer["userErrors"][0]["code"] == "CONFLICT").count();
+        assert_eq!(lost, 1, "{one} {other}");
+    }
+
+    async fn completing_congratulates_once_and_reopening_undoes(server) {
+        let ada = server.person("Ada").await;
+        let id = server.task(&ada, "Write the report").await;
+        let set = |name: &'static str| {
+            let (ada, id) = (ada.clone(), id.clone());
+            let query = format!("mutation($id: ID!) {{ {name}(input: {{ id: $id }}) {{ task {{ status completedAt version }} }} }}");
+            async move { server.data(&ada, &query, json!({ "id": id })).await[name]["task"].take() }
+        };
+        let done = set("taskComplete").await;
+        assert_eq!(done["status"], "COMPLETED");
+        assert!(done["completedAt"].is_string());
+        assert_eq!(set("taskComplete").await["version"], done["version"], "twice is once");
+        let open = set("taskReopen").await;
+        assert_eq!((open["status"].as_str(), open["completedAt"].clone()), (Some("TODO"), Json::Null));
+        set("taskComplete").await;
+        let list = server.data(&ada, "{ viewer { unreadNotificationCount notifications { nodes { title message type } } } }", json!({})).await;
+        assert_eq!(list["viewer"]["notifications"]["nodes"], json!([{ "title": "Task Completed", "message": "You completed: Write the report", "type": "GENERAL" }]));
+        assert_eq!(server.count::<entity::completion::Entity>().await, 3, "done, undone, done: nothing is rewritten");
+    }
+
+    async fn a_deleted_task_is_gone_for_everyone(server) {
+        let ada = server.person("Ada").await;
+        let id = server.task(&ada, "Write the report").await;
+        let delete = "mutation($id: ID!) { taskDelete(input: { id: $id }) { task { id } userErrors { code } } }";
+        server.data(&ada, delete, json!({ "id": id })).await;
+        let look = "query($id: ID!) { task(id: $id) { id } node(id: $id) { id } nodes(ids: [$id]) { id } viewer { tasks { totalCount } } }";
+        let gone = server.data(&ada, look, json!({ "id": id })).await;
+        assert_eq!(gone, json!({ "task": null, "node": null, "nodes": [null], "viewer": { "tasks": { "totalCount": 0 } } }));
+        let again = server.ask(&ada, delete, json!({ "id": id })).await;
+        assert_eq!(again["errors"][0]["extensions"]["code"], "NOT_FOUND");
+    }
+
+    async fn the_same_key_makes_the_same_task_and_another_input_is_refused(server) {
+        let ada = server.person("Ada").await;
+        let input = json!({ "title": "Write the report", "idempotencyKey": "k-1" });
+        let asks = (0..10).map(|_| create(server, &ada, input.clone()));
+        let made: Vec<Json> = futures_util::future::join_all(asks).await.into_iter().map(|a| a["task"]["id"].clone()).collect();
+        assert!(made.iter().all(|id| *id == made[0] && id.is_string()), "{made:?}");
+        assert_eq!(server.count::<entity::task::Entity>().await, 1);
+        let other = server.ask(&ada, CREATE, json!({ "input": { "title": "Another", "idempotencyKey": "k-1" } })).await;
+        assert_eq!(other["errors"][0]["extensions"]["code"], "IDEMPOTENCY_MISMATCH", "{other}");
+        let eve = server.person("Eve").await;
+        let hers = create(server, &eve, input).await;
+        assert_ne!(hers["task"]["id"], made[0], "keys are each person's own");
+        server.advance(TimeDelta::hours(25));
+        spacedly::worker::sweep(&server.app.platform).await.expect("swept");
+        assert_eq!(server.count::<entity::idempotency_key::Entity>().await, 0);
+    }
+
+    async fn a_client_may_make_the_id_but_not_take_one(server) {
+        let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
+        let id = "task_01jd3xk5ve7h8t9w2n4m6p8q0r";
+        assert_eq!(create(server, &ada, json!({ "id": id, "title": "Mine" })).await["task"]["id"], id);
+        for person in [&ada, &eve] {
+            let taken = create(server, person, json!({ "id": id, "title": "Also mine" })).await;
+            assert_eq!((taken["userErrors"][0]["code"].as_str(), taken["task"].clone()), (Some("TAKEN"), Json::Null));
+        }
+    }
+
+    async fn pages_run_both_ways_in_every_order(server) {
+        let ada = server.person("Ada").await;
+        let user: entity::UserId = ada.id.parse().expect("an id");
+        for number in 0..23i64 {
+            insert_task(server, user, number).await;
+        }
+        for field in ["CREATED_AT", "UPDATED_AT", "DUE_AT", "PRIORITY", "TITLE"] {
+            for direction in ["ASC", "DESC"] {
+                let order = json!({ "field": field, "direction": direction });
+                let all = ids(&page(server, &ada, json!({ "first": 100, "orderBy": order })).await);
+                assert_eq!(all.len(), 23);
+                let forwards = walk(server, &ada, &order, true).await;
+                let backwards = walk(server, &ada, &order, false).await;
+                assert_eq!(forwards, all, "{field} {direction} forwards");
+                assert_eq!(backwards, all, "{field} {direction} backwards");
+            }
+        }
+        let first = page(server, &ada, json!({ "first": 5 })).await;
+        let wrong_order = json!({ "after": first["pageInfo"]["endCursor"], "orderBy": { "field": "TITLE" } });
+        let refused = server.ask(&ada, PAGE, wrong_order).await;
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+        for wrong in [json!({ "first": 101 }), json!({ "first": -1 }), json!({ "first": 1, "last": 1 }), json!({ "after": "nonsense" })] {
+            let refused = server.ask(&ada, PAGE, wrong.clone()).await;
+            assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{wrong}");
+        }
+    }
+
+    async fn the_short_way_writes_what_the_executor_writes(server) {
+        let ada = server.person("Ada").await;
+        let id = create(server, &ada, json!({
+            "title": "Quotes \" and \\ and \u{2028} and emoji 🦀", "description": "tab\there\nnew line",
+            "link": "https://example.org/?a=1&b=\"2\"", "due": { "at": "2027-03-01T08:00:00.123Z" }, "category": "ünï",
+        })).await["task"]["id"].as_str().expect("an id").to_owned();
+        create(server, &ada, json!({ "title": "Bare" })).await;
+        server.reminder(&ada, &id, TimeDelta::hours(3)).await;
+        insert_attachment(server, &ada, &id).await;
+        let task = "id title description link dueAt dueOn priority category status completedAt version createdAt updatedAt __typename
+            reminders { totalCount edges { cursor node { ...R } } nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } }
+            attachments { edges { cursor node { id fileName contentType sizeBytes optimisedSizeBytes status rejection createdAt } } }";
+        let fragments = "fragment R on Reminder { id message scheduledAt type status overdue completeOnDelivery completedAt cancelledAt version createdAt updatedAt }";
+        let list = |extra: &str| format!("query {{ viewer {{ tasks {{ totalCount edges {{ cursor node {{ {task} ... on Task {{ renamed: title }} {extra} }} }} nodes {{ id }} pageInfo {{ hasNextPage endCursor }} }} }} }} {fragments}");
+        // A response key that stands twice has to be merged: the executor does that, the short way does not try.
+        let short = server.data(&ada, &list(""), json!({})).await;
+        let long = server.data(&ada, &list("id"), json!({})).await;
+        assert_eq!(short, long);
+        assert_eq!(short.to_string(), long.to_string());
+        let argued = server.data(&ada, "{ viewer { tasks { nodes { reminders(first: 0) { totalCount nodes { id } pageInfo { hasNextPage } } } } } }", json!({})).await;
+        assert_eq!(argued["viewer"]["tasks"]["nodes"][1]["reminders"], json!({ "totalCount": 1, "nodes": [], "pageInfo": { "hasNextPage": true } }));
+    }
+}
+
+const PAGE: &str = "query($first: Int, $after: Cursor, $last: Int, $before: Cursor, $orderBy: TaskOrder) {
+    viewer { tasks(first: $first, after: $after, last: $last, before: $before, orderBy: $orderBy) {
+        edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }";
+
+async fn page(server: &Server, person: &Person, variables: Json) -> Json {
+    server.data(person, PAGE, variables).await["viewer"]["tasks"].take()
+}
+
+fn ids(page: &Json) -> Vec<String> {
+    let edges = page["edges"].as_array().expect("edges");
+    edges.iter().map(|edge| edge["node"]["id"].as_str().expect("an id").to_owned()).collect()
+}
+
+/// Every id, page by page.
+async fn walk(server: &Server, person: &Person, order: &Json, forwards: bool) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut cursor = Json::Null;
+    loop {
+        let variables = if forwards {
+            json!({ "first": 4, "after": cursor, "orderBy": order })
+        } else {
+            json!({ "last": 4, "before": cursor, "orderBy": order })
+        };
+        let page = page(server, person, variables).await;
+        let (more, next) = if forwards { ("hasNextPage", "endCursor") } else { ("hasPreviousPage", "startCursor") };
+        let mut here = ids(&page);
+        if forwards {
+            found.append(&mut here);
+        } else {
+            here.append(&mut found);
+            found = here;
+        }
+        if page["pageInfo"][more] == false {
+            return found;
+        }
+        cursor = page["pageInfo"][next].clone();
+    }
+}
+
+/// A task with many ties, so that the tie-break is used.
+pub(crate) async fn insert_task(server: &Server, user: entity::UserId, number: i64) -> entity::TaskId {
+    use entity::task;
+    let platform = &server.app.platform;
+    let at = server.clock.now() - TimeDelta::minutes(number / 4);
+    let id = entity::TaskId::from_uuid(platform.new_uuid());
+    let title = format!("Task {}", number % 5);
+    let due_at = (number % 3 != 0).then_some(at);
+    let row = task::ActiveModel {
+        id: Set(id),
+        user_id: Set(user),
+        title_key: Set(title.to_lowercase()),
+        title: Set(title),
+        description: Set(None),
+        link: Set(None),
+        due_at: Set(due_at),
+        due_on: Set(None),
+        due_key: Set(due_at.unwrap_or(chrono::DateTime::from_timestamp(253_402_300_799, 0).expect("in range"))),
+        priority: Set([task::Priority::Low, task::Priority::Medium, task::Priority::High][(number % 3) as usize]),
+        category: Set(None),
+        status: Set(task::Status::Todo),
+        completed_at: Set(None),
+        first_completed_at: Set(None),
+        version: Set(1),
+        created_at: Set(at),
+        updated_at: Set(at),
+        deleted_at: Set(None),
+    };
+    platform
+        .db
+        .write::<_, spacedly::platform::error::Fault, _, _>(move |tx| async move { Ok(row.insert(&*tx).await?) })
+        .await
+        .expect("inserted");
+    id
+}
+
+/// An attachment of a task, put in through the entity until uploads exist.
+pub(crate) async fn insert_attachment(server: &Server, person: &Person, task: &str) {
+    use entity::attachment;
+    let platform = &server.app.platform;
+    let now = server.clock.now();
+    let row = attachment::ActiveModel {
+        id: Set(entity::AttachmentId::from_uuid(platform.new_uuid())),
+        user_id: Set(person.id.parse().expect("an id")),
+        task_id: Set(task.parse().expect("an id")),
+        file_name: Set("photo \"1\".webp".into()),
+        content_type: Set("image/webp".into()),
+        size_bytes: Set(123_456),
+        optimised_size_bytes: Set(Some(23_456)),
+        status: Set(attachment::Status::Ready),
+        rejection: Set(None),
+        storage_key: Set(platform.new_uuid().to_string()),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    platform
+        .db
+        .write::<_, spacedly::platform::error::Fault, _, _>(move |tx| async move { Ok(row.insert(&*tx).await?) })
+        .await
+        .expect("inserted");
+}
