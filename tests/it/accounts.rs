@@ -62,7 +62,8 @@ both! {
         };
         assert_eq!(shape(&fresh), shape(&taken));
         let mail = server.mail_to("ADA@example.org", "You already have a Spacedly account").await;
-        assert!(!mail.text.chars().any(|c| c.is_ascii_digit()), "no code opens it: {}", mail.text);
+        let digits = mail.text.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+        assert!(digits < Some(6), "no code opens it: {}", mail.text);
         assert_eq!(server.count::<entity::user::Entity>().await, 1);
         assert_eq!(server.data(&ada, "{ viewer { id } }", json!({})).await["viewer"]["id"], ada.id.as_str());
     }
@@ -124,11 +125,13 @@ both! {
         let mut registrations = Vec::new();
         for number in 0..4 {
             let registration = register(server, "ada@example.org").await;
-            server.advance(TimeDelta::seconds(61));
             let mail = support::until("the mail", || async {
                 let mails = server.mails("ada@example.org").await;
                 (mails.len() == number + 1).then(|| mails[0].clone())
             }).await;
+            // Past the cooldown; not before the mail is out, or its worker would be taken for stalled.
+            server.jobs_are_done().await;
+            server.advance(TimeDelta::seconds(61));
             registrations.push((registration, code_in(&mail.text)));
         }
         let answers = futures_util::future::join_all(registrations.iter().map(|(id, code)| verify(server, id, code))).await;

@@ -207,6 +207,20 @@ impl Server {
         socket
     }
 
+    /// Waits until no job is due.
+    pub async fn jobs_are_done(&self) {
+        until("the jobs to be done", || async {
+            let due = entity::job::Entity::find()
+                .filter(entity::job::Column::AvailableAt.lte(self.clock.now()))
+                .filter(entity::job::Column::State.ne(entity::job::State::Dead));
+            let held = entity::job::Entity::find().filter(entity::job::Column::State.eq(entity::job::State::Running));
+            let db = self.app.platform.db.read();
+            let open = due.count(db).await.expect("counted") + held.count(db).await.expect("counted");
+            (open == 0).then_some(())
+        })
+        .await;
+    }
+
     /// Forgets the statements that were sent so far.
     pub fn forget_statements(&self) {
         self.statements.lock().expect("not poisoned").clear();

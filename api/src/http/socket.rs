@@ -44,6 +44,8 @@ use crate::{
 const PROTOCOL: &str = "graphql-transport-ws";
 /// Bytes that a quiet socket keeps for reading; the library's own default is 128 KiB.
 const READ_BUFFER: usize = 4_096;
+/// How long the other end may take to say goodbye.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How many sockets each person has open on this instance.
 #[derive(Clone, Default)]
@@ -114,9 +116,7 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
                 Connection { edge, stream, running: SelectAll::new(), ids: HashMap::new(), next_run: 0 };
             let close =
                 if offered { connection.serve(opening).await } else { Some(Close(4406, "Subprotocol not acceptable")) };
-            if let Some(Close(code, reason)) = close {
-                connection.send(Message::close_with(CloseCode::from(code), reason)).await;
-            }
+            connection.end(close).await;
         })
         .into_response()
 }
@@ -253,13 +253,12 @@ impl Connection {
                     Some(Json::Object(payload)) => return Some((Some(payload), None)),
                     Some(_) => Close(4400, "Invalid message: the payload must be an object"),
                 },
-                Some(Json::String(kind)) if kind == "ping" => {
+                Some(Json::String(kind)) if kind == "ping" && has_object(&parsed) => {
                     self.pong(&parsed).await;
                     continue;
                 }
-                Some(Json::String(kind)) if kind == "pong" => continue,
+                Some(Json::String(kind)) if kind == "pong" && has_object(&parsed) => continue,
                 Some(Json::String(kind)) if kind == "subscribe" => Close(4401, "Unauthorized"),
-                Some(Json::String(kind)) if kind == "complete" => continue,
                 _ => Close(4400, "Invalid message: the type is unknown"),
             };
             return Some((None, Some(close)));
@@ -320,6 +319,9 @@ impl Connection {
                 }
                 _ => Some(Some(Close(4400, "Invalid message: complete needs an id"))),
             },
+            Some("ping" | "pong") if !has_object(&parsed) => {
+                Some(Some(Close(4400, "Invalid message: the payload must be an object")))
+            }
             Some("ping") => (!self.pong(&parsed).await).then_some(None),
             Some("pong") => None,
             Some("connection_init") => Some(Some(Close(4429, "Too many initialisation requests"))),
@@ -389,8 +391,22 @@ impl Connection {
     }
 
     async fn pong(&mut self, ping: &Map<String, Json>) -> bool {
-        let payload = ping.get("payload").map(Json::to_string).unwrap_or_default();
+        let payload = ping.get("payload").filter(|payload| payload.is_object());
+        let payload = payload.map(Json::to_string).unwrap_or_default();
         self.send(envelope(None, "pong", payload.as_bytes())).await
+    }
+
+    /// Closes, or answers the close of the client, and waits a moment for the other end to have heard it.
+    async fn end(&mut self, close: Option<Close>) {
+        self.running.clear();
+        if let Some(Close(code, reason)) = close {
+            self.send(Message::close_with(CloseCode::from(code), reason)).await;
+        }
+        // The library queues the answer to a close and sends it when it is polled again; and a socket that is dropped
+        // with unread bytes is reset, so that the client may never see the code.
+        let heard = async { while matches!(self.stream.next().await, Some(Ok(_))) {} };
+        let _ = timeout(FAREWELL, heard).await;
+        let _ = timeout(FAREWELL, self.stream.close()).await;
     }
 
     /// Sends within the time that a slow reader has. False: the client is gone, or too slow.
@@ -398,6 +414,11 @@ impl Connection {
         let patience = self.edge.platform.config.sockets.write_timeout;
         matches!(timeout(patience, self.stream.send(message)).await, Ok(Ok(())))
     }
+}
+
+/// Whether a message's payload is absent, null or an object.
+fn has_object(message: &Map<String, Json>) -> bool {
+    message.get("payload").is_none_or(|payload| payload.is_null() || payload.is_object())
 }
 
 /// Whether what the bus told means the end of this viewer's session. Who missed something looks.

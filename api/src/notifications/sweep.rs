@@ -26,20 +26,22 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
             .write::<_, Fault, _, _>(move |tx| async move {
                 let old = row::Entity::find().filter(row::Column::CreatedAt.lt(oldest)).limit(BATCH).all(&*tx).await?;
                 let ids: Vec<_> = old.iter().map(|row| row.id).collect();
+                // Counted by what this statement deletes: another instance may sweep the same rows right now.
+                let deleted =
+                    row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec_with_returning(&*tx).await?;
                 let mut by_person = std::collections::BTreeMap::<_, Vec<_>>::new();
-                for row in old {
+                let swept = deleted.len();
+                for row in deleted {
                     let change = (Kind::Deleted, Some(row.id), if row.read_at.is_none() { -1 } else { 0 });
                     by_person.entry(row.user_id).or_default().push(change);
                 }
-                let swept = ids.len();
-                row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec(&*tx).await?;
                 for (user_id, changes) in by_person {
                     announce(&parts, &tx, user_id, changes).await?;
                 }
                 Ok(swept)
             })
             .await?;
-        if swept < BATCH as usize {
+        if swept == 0 {
             break;
         }
     }

@@ -9,7 +9,10 @@ use entity::{
     delivery::{self as row, Channel, State},
     notification, reminder, task,
 };
-use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, LockType},
+};
 
 use super::{ledger, mail};
 use crate::{
@@ -138,10 +141,19 @@ async fn complete_delivered(
     reminders: Vec<reminder::Model>,
     now: Instant,
 ) -> Result<(), Fault> {
-    let candidates: Vec<_> = reminders.into_iter().filter(|reminder| reminder.completes_on_delivery).collect();
+    let mut candidates: Vec<_> = reminders.into_iter().filter(|reminder| reminder.completes_on_delivery).collect();
     if candidates.is_empty() {
         return Ok(());
     }
+    // Two channels of one reminder may be delivered in the same instant. Holding its row, the second one sees what the
+    // first has written; otherwise each would see the other's delivery as still open.
+    candidates.sort_by_key(|reminder| reminder.id);
+    reminder::Entity::find()
+        .filter(reminder::Column::Id.is_in(candidates.iter().map(|reminder| reminder.id)))
+        .order_by_asc(reminder::Column::Id)
+        .lock(LockType::NoKeyUpdate)
+        .all(&**tx)
+        .await?;
     let open = row::Entity::find()
         .filter(row::Column::ReminderId.is_in(candidates.iter().map(|reminder| reminder.id)))
         .filter(row::Column::State.is_in([State::Pending, State::Failed]))

@@ -257,6 +257,33 @@ impl<'d> Measures<'d> {
     }
 }
 
+/// The variables that directives of `__typename` use.
+pub(super) fn variables_of_typename(document: &ExecutableDocument) -> HashSet<String> {
+    fn gather(set: &SelectionSet, names: &mut HashSet<String>) {
+        for item in &set.items {
+            match &item.node {
+                Selection::Field(field) if field.node.name.node == "__typename" => {
+                    let arguments = field.node.directives.iter().flat_map(|directive| &directive.node.arguments);
+                    names.extend(arguments.filter_map(|(_, value)| {
+                        value.node.to_string().strip_prefix('$').map(str::to_owned)
+                    }));
+                }
+                Selection::Field(field) => gather(&field.node.selection_set.node, names),
+                Selection::InlineFragment(fragment) => gather(&fragment.node.selection_set.node, names),
+                Selection::FragmentSpread(_) => {}
+            }
+        }
+    }
+    let mut names = HashSet::new();
+    for (_, operation) in document.operations.iter() {
+        gather(&operation.node.selection_set.node, &mut names);
+    }
+    for fragment in document.fragments.values() {
+        gather(&fragment.node.selection_set.node, &mut names);
+    }
+    names
+}
+
 type Fragments = HashMap<Name, Positioned<FragmentDefinition>>;
 
 fn keys_are_unique(set: &SelectionSet, fragments: &Fragments) -> bool {

@@ -2,6 +2,7 @@
 //! Promise: what runs was judged first. A document is parsed, measured by the guard and validated once; its verdict is
 //! kept by its hash.
 
+mod batch;
 mod coerce;
 mod guard;
 mod node;
@@ -17,13 +18,12 @@ use async_graphql::{
     dataloader::DataLoader,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     parser::types::{ExecutableDocument, OperationType},
-    runtime::{TokioSpawner, TokioTimer},
 };
-use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream::{self, BoxStream}};
 use moka::sync::Cache;
 
 pub use self::guard::Limits;
-use self::{coerce::InputTypes, shapes::OutputShapes};
+use self::{batch::{Batches, Driven, NoDelay}, coerce::InputTypes, shapes::OutputShapes};
 use crate::{
     accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
     attachments::loaders::AttachmentLoader,
@@ -107,6 +107,7 @@ pub struct Ready {
     pub operation: OperationType,
     /// For the log. None: it has no name.
     pub operation_name: Option<String>,
+    batches: Batches,
 }
 
 /// What a client asks for.
@@ -173,40 +174,31 @@ impl Schema {
         let mut request = Request::new(asked.query).variables(variables);
         request.operation_name = asked.operation_name;
         request.set_parsed_query(accepted.document.clone());
-        let request = self.equip(request.data(accepted.facts), caller).data(caller).data(origin);
-        Ok(Ready { request, operation: kind, operation_name })
+        let batches = Batches::default();
+        let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin);
+        Ok(Ready { request, operation: kind, operation_name, batches })
     }
 
     /// Runs a query or a mutation.
     pub async fn execute(&self, ready: Ready) -> Response {
-        self.executor.execute(ready.request).await
+        let answer = stream::once(self.executor.execute(ready.request)).boxed();
+        // The stream has one answer.
+        Driven::new(answer, ready.batches).next().await.unwrap_or_default()
     }
 
     /// Runs any operation as a stream of answers.
     pub fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
-        self.executor.execute_stream(ready.request)
+        Driven::new(self.executor.execute_stream(ready.request), ready.batches).boxed()
     }
 
     /// One loader set per request, bound to the viewer: there is none without.
-    fn equip(&self, request: Request, caller: Caller) -> Request {
+    fn equip(&self, request: Request, caller: Caller, batches: &Batches) -> Request {
         let Some(viewer) = caller.0 else { return request };
         let platform = || self.platform.clone();
-        // No delay: what is ready to be asked together is asked at the next turn of the executor.
-        let spawn = || TokioSpawner::current();
-        let timer = TokioTimer::default;
         request
-            .data(
-                DataLoader::new(TaskLoader { platform: platform(), viewer }, spawn(), timer())
-                    .delay(Default::default()),
-            )
-            .data(
-                DataLoader::new(ReminderLoader { platform: platform(), viewer }, spawn(), timer())
-                    .delay(Default::default()),
-            )
-            .data(
-                DataLoader::new(AttachmentLoader { platform: platform(), viewer }, spawn(), timer())
-                    .delay(Default::default()),
-            )
+            .data(DataLoader::new(TaskLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
+            .data(DataLoader::new(ReminderLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
+            .data(DataLoader::new(AttachmentLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
     }
 
     async fn verdict(&self, query: &str) -> Arc<Verdict> {
@@ -230,7 +222,13 @@ impl Schema {
         request.set_parsed_query(document.clone());
         // Rules that look at values see them at coercion; here every variable is absent.
         let answer = self.judge.execute(request).await;
-        let errors: Vec<ServerError> = answer.errors.into_iter().filter(|error| error.message != PASSED).collect();
+        // The library does not look at the directives of `__typename`, and takes their variables for unused.
+        let used = guard::variables_of_typename(&document);
+        let mistaken = |error: &ServerError| {
+            used.iter().any(|name| error.message.starts_with(&format!("Variable \"${name}\" is not used")))
+        };
+        let real = |error: &ServerError| error.message != PASSED && !mistaken(error);
+        let errors: Vec<ServerError> = answer.errors.into_iter().filter(real).collect();
         if !errors.is_empty() {
             return Err(Refused::by_validation(errors, self.platform.config.limits.errors));
         }

@@ -330,12 +330,12 @@ impl UserTasks {
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
         #[graphql(desc = "The last so many.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
-        #[graphql(desc = "How they are ordered.", default)] order_by: TaskOrder,
+        #[graphql(desc = "How they are ordered. Absent: the newest first.")] order_by: Option<TaskOrder>,
     ) -> Result<Walked<Connection<Task>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let arguments = PageArguments { first, after, last, before };
         let counted = ctx.look_ahead().field("totalCount").exists();
-        let mut tasks = list::list(platform, self.0, &arguments, order_by, counted).await?;
+        let mut tasks = list::list(platform, self.0, &arguments, order_by.unwrap_or_default(), counted).await?;
         ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
         Ok(Walked(tasks))
     }
