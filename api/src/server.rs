@@ -9,7 +9,7 @@ use hyper_util::{
     server::conn::auto,
 };
 use poem::{
-    Addr, Endpoint, IntoEndpoint,
+    Addr, EndpointExt, IntoEndpoint,
     endpoint::DynEndpoint,
     http::uri::Scheme,
     web::{LocalAddr, RemoteAddr},
@@ -33,16 +33,28 @@ pub async fn bind(config: &Config) -> Result<TcpListener, String> {
         .map_err(|e| format!("HOST {} and PORT {} cannot be used: {e}", address.0, address.1))
 }
 
-/// Serves until `stop`, then for as long as what runs needs, `SHUTDOWN_TIMEOUT` at most.
+/// Serves the app until `stop`, then for as long as what runs needs, `SHUTDOWN_TIMEOUT` at most.
 ///
 /// # Errors
 /// When the listener has no address.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
+    accept(http::routes(edge), listener, app.platform.config.clone(), stop).await
+}
+
+/// The accept loop around any endpoint.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn accept(
+    endpoint: impl IntoEndpoint<Endpoint: 'static>,
+    listener: TcpListener,
+    config: Arc<Config>,
+    stop: CancellationToken,
+) -> std::io::Result<()> {
     let local = listener.local_addr()?;
-    let config = app.platform.config.clone();
-    let edge = Arc::new(app.edge(local.port(), stop.clone()));
     let endpoint: Arc<dyn DynEndpoint<Output = poem::Response>> =
-        Arc::new(poem::endpoint::ToDynEndpoint(http::routes(edge).into_endpoint()));
+        Arc::new(poem::endpoint::ToDynEndpoint(endpoint.into_endpoint().map_to_response()));
     let slots = Arc::new(Semaphore::new(config.limits.connections));
     let tasks = TaskTracker::new();
     while let Some(Ok(slot)) = stop.run_until_cancelled(slots.clone().acquire_owned()).await {

@@ -1,2 +1,42 @@
-//! x
-fn main(){}
+//! Benchmarks: ratios in one run, because machines are noisy. `tests/bench/run` runs them all; see there.
+//! Promise: a figure comes with its n and the way it was measured, and a goal that is missed says so.
+
+mod baseline;
+mod dashboard;
+mod guard;
+mod lateness;
+mod startup;
+
+/// The allocator of the program itself, for both sides.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |index: usize, default: u64| arguments.get(index).and_then(|n| n.parse().ok()).unwrap_or(default);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    match arguments.first().map(String::as_str) {
+        Some("dashboard") => runtime.block_on(dashboard::run(number(1, 5), number(2, 4))),
+        Some("lateness") => runtime.block_on(lateness::run(number(1, 1_000), number(2, 20))),
+        Some("guard") => runtime.block_on(guard::run(number(1, 2_000))),
+        Some("startup") => startup::run(number(1, 20)),
+        _ => {
+            eprintln!(
+                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts]"
+            );
+            std::process::exit(2);
+        }
+    }
+}
+
+/// The value below which this share of the sorted values lies.
+fn percentile(sorted: &[f64], share: f64) -> f64 {
+    let index = ((sorted.len() as f64 - 1.0) * share).round() as usize;
+    sorted.get(index).copied().unwrap_or(f64::NAN)
+}
+
+/// The middle of some values.
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    percentile(&values, 0.5)
+}

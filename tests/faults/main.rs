@@ -1,2 +1,205 @@
-//! x
-fn main(){}
+//! Fault runs: the real program as a process, killed again and again while it works.
+//! Promise: what is compared with is computed here, from what was acknowledged, and not asked of the program.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use chrono::{TimeDelta, Utc};
+use serde_json::{Value as Json, json};
+use support::{
+    Client, postgres,
+    process::Process,
+    server::{code_in, text},
+    until,
+};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let kills = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(100);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
+    match arguments.first().map(String::as_str) {
+        Some("kill") => runtime.block_on(async {
+            let sqlite = kill(kills, None).await;
+            let postgres = kill(kills, Some(postgres::cluster().database().await)).await;
+            if !(sqlite && postgres) {
+                std::process::exit(1);
+            }
+        }),
+        _ => {
+            eprintln!("faults kill [kills]");
+            std::process::exit(2);
+        }
+    }
+}
+
+/// Kills the program so often during a stream of due reminders. Whether none was lost and none came twice.
+async fn kill(kills: u64, database: Option<String>) -> bool {
+    let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut settings = vec![
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("LOG", "off".into()),
+        ("ACCESS_TOKEN_LIFETIME", "1d".into()),
+        ("REMINDERS_PER_TASK", "1000000".into()),
+        // A job that a killed process held is taken over when its lease ends: short, so that it happens often.
+        ("JOB_LEASE", "2s".into()),
+        // A worker that was only killed, time and again, is not poison.
+        ("JOB_CRASHES", "1000".into()),
+    ];
+    settings.extend(database.map(|url| ("DATABASE_URL", url)));
+    let began = Instant::now();
+    let mut random = Dice(0x5EED ^ kills);
+    let first = Process::start(&settings);
+    let client = Client::new(&first.address);
+    let token = account(&client).await;
+    let task = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
+    let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
+    first.kill();
+    let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
+    let mut unanswered: BTreeMap<u64, String> = BTreeMap::new();
+    let mut next = 0;
+    for _ in 0..kills {
+        let process = Process::start(&settings);
+        let client = Client::new(&process.address);
+        let life = Duration::from_millis(100 + random.roll(600));
+        let killed = Instant::now() + life;
+        while Instant::now() < killed {
+            // What was not answered is asked again, under the same key, so that it cannot be made twice.
+            let (number, at) = match unanswered.pop_first() {
+                Some(asked) => asked,
+                None => {
+                    next += 1;
+                    (next, (Utc::now() + TimeDelta::milliseconds(300 + random.roll(2_000) as i64)).to_rfc3339())
+                }
+            };
+            let left = killed.saturating_duration_since(Instant::now());
+            let asked = remind(&client, &token, &task, number, &at);
+            match tokio::time::timeout(left, asked).await {
+                Ok(Ok(answer)) if answer["data"]["reminderCreate"]["reminder"]["id"].is_string() => {
+                    acknowledged.insert(number);
+                }
+                // Its moment passed before it could be made at all: it was never acknowledged.
+                Ok(Ok(answer)) => {
+                    assert_eq!(answer["data"]["reminderCreate"]["userErrors"][0]["code"], "IN_THE_PAST", "{answer}")
+                }
+                Ok(Err(_)) | Err(_) => {
+                    unanswered.insert(number, at);
+                }
+            }
+            if acknowledged.len().is_multiple_of(7) {
+                tokio::time::sleep(Duration::from_millis(random.roll(20))).await;
+            }
+        }
+        process.kill();
+    }
+    let last = Process::start(&settings);
+    let client = Client::new(&last.address);
+    let settled = settle(&client, &token).await;
+    let app = in_app(&client, &token).await;
+    let mails = by_mail(folder.path());
+    let lost = acknowledged.iter().filter(|number| !app.contains_key(number)).count();
+    let twice = app.values().filter(|count| **count > 1).count();
+    let unmailed = acknowledged.iter().filter(|number| !mails.contains_key(number)).count();
+    let repeated = mails.values().filter(|ids| ids.len() > 1).count();
+    let other_ids = mails.values().filter(|ids| ids.iter().collect::<BTreeSet<_>>().len() > 1).count();
+    let drift = settled != app.values().sum::<usize>() as i64;
+    assert!(last.terminate(), "it ends well");
+    let ok = lost == 0 && twice == 0 && unmailed == 0 && other_ids == 0 && !drift;
+    println!(
+        "kill -9 {name}: {kills} kills, {} reminders acknowledged: lost {lost}, twice in the app {twice}, not mailed {unmailed}, \
+         mailed again {repeated} (with another Message-ID {other_ids}), unread count {}, {:.0} s: {}",
+        acknowledged.len(),
+        if drift { "DRIFTED" } else { "right" },
+        began.elapsed().as_secs_f64(),
+        if ok { "ok" } else { "FAILED" }
+    );
+    ok
+}
+
+async fn account(client: &Client) -> String {
+    let register = "mutation { accountRegister(input: { name: \"Ada\", email: \"ada@example.org\", password: \"correct horse battery\" }) { registration { id } } }";
+    let registration = text(&client.graphql(None, register, json!({})).await, "/data/accountRegister/registration/id");
+    let mail = until("the code", || async {
+        client.get("/dev/mailbox?to=ada@example.org").await.json()[0]["text"].as_str().map(str::to_owned)
+    })
+    .await;
+    let verify = "mutation($id: ID!, $code: String!) { accountVerifyEmail(input: { registrationId: $id, code: $code, transport: TOKENS }) { tokens { accessToken } } }";
+    let answer = client.graphql(None, verify, json!({ "id": registration, "code": code_in(&mail) })).await;
+    text(&answer, "/data/accountVerifyEmail/tokens/accessToken")
+}
+
+async fn remind(client: &Client, token: &str, task: &str, number: u64, at: &str) -> Result<Json, String> {
+    let create = "mutation($input: ReminderCreateInput!) { reminderCreate(input: $input) { reminder { id } userErrors { code } } }";
+    let input = json!({ "taskId": task, "message": format!("R-{number}."), "scheduledAt": at, "idempotencyKey": format!("key-{number}") });
+    client.try_graphql(Some(token), create, json!({ "input": input })).await
+}
+
+/// Waits until nothing is left to deliver; gives back the unread count.
+async fn settle(client: &Client, token: &str) -> i64 {
+    let (mut before, mut since) = (-1, Instant::now());
+    let began = Instant::now();
+    loop {
+        let answer = client.graphql(Some(token), "{ viewer { unreadNotificationCount } }", json!({})).await;
+        let unread = answer["data"]["viewer"]["unreadNotificationCount"].as_i64().unwrap_or(-1);
+        if unread != before {
+            (before, since) = (unread, Instant::now());
+        }
+        // The last lease and the last moment lie at most 3 s ahead; mail goes out one by one.
+        if since.elapsed() > Duration::from_secs(8) {
+            return unread;
+        }
+        assert!(began.elapsed() < Duration::from_secs(300), "it does not come to rest");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// How often each reminder stands in the list of the app.
+async fn in_app(client: &Client, token: &str) -> BTreeMap<u64, usize> {
+    let query = "query($after: Cursor) { viewer { notifications(first: 100, after: $after) { nodes { message } pageInfo { hasNextPage endCursor } } } }";
+    let mut found = BTreeMap::new();
+    let mut after = Json::Null;
+    loop {
+        let page =
+            client.graphql(Some(token), query, json!({ "after": after })).await["data"]["viewer"]["notifications"]
+                .take();
+        for node in page["nodes"].as_array().expect("a list") {
+            *found.entry(number_in(node["message"].as_str().unwrap_or_default()).expect("a number")).or_default() += 1;
+        }
+        if page["pageInfo"]["hasNextPage"] == false {
+            return found;
+        }
+        after = page["pageInfo"]["endCursor"].clone();
+    }
+}
+
+/// The Message-IDs of the mails of each reminder.
+fn by_mail(folder: &Path) -> BTreeMap<u64, Vec<String>> {
+    let mut found: BTreeMap<u64, Vec<String>> = BTreeMap::new();
+    for entry in std::fs::read_dir(folder.join("mailbox")).expect("a mailbox").flatten() {
+        let Ok(bytes) = std::fs::read(entry.path()) else { continue };
+        let Ok(mail) = serde_json::from_slice::<Json>(&bytes) else { continue };
+        if let Some(number) = number_in(mail["text"].as_str().unwrap_or_default()) {
+            found.entry(number).or_default().push(mail["messageId"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+    found
+}
+
+fn number_in(text: &str) -> Option<u64> {
+    text.split("R-").nth(1)?.split('.').next()?.parse().ok()
+}
+
+/// A small generator, so that a run can be had again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}

@@ -1,7 +1,10 @@
 //! Accounts: registering, verifying, logging in, and tokens.
 
 use chrono::TimeDelta;
-use support::{Json, Server, both, json, server::{code_in, text}};
+use support::{
+    Json, Server, both, json,
+    server::{code_in, text},
+};
 
 const REGISTER: &str = "mutation($input: AccountRegisterInput!) {
     accountRegister(input: $input) { registration { id codeSentAt codeExpiresAt } userErrors { code path } } }";

@@ -3,6 +3,9 @@
 use hyper::{Method, StatusCode};
 use support::{Json, both, json};
 
+/// What is wrong, the headers, the body, and the status and code that it gets.
+type WrongBody = (&'static str, Vec<(&'static str, &'static str)>, String, u16, &'static str);
+
 both! {
     async fn every_wrong_request_gets_its_code_and_stores_nothing(server) {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
@@ -51,7 +54,7 @@ both! {
         let accept = ("accept", "application/graphql-response+json");
         let big = json!({ "query": "{ __typename }", "variables": { "x": "x".repeat(1_000_000) } }).to_string();
         let long = json!({ "query": format!("{{ __typename # {} \n }}", "x".repeat(15_000)) }).to_string();
-        let cases: Vec<(&str, Vec<(&str, &str)>, String, u16, &str)> = vec![
+        let cases: Vec<WrongBody> = vec![
             ("malformed JSON", vec![json_type], "{".into(), 400, "BAD_REQUEST"),
             ("a batch", vec![json_type], "[]".into(), 400, "BAD_REQUEST"),
             ("no query", vec![json_type], "{}".into(), 400, "BAD_REQUEST"),

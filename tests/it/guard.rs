@@ -19,7 +19,22 @@ async fn around(server: &Server, what: &str, limit: usize, document: impl Fn(usi
 
 /// `{ viewer { tasks { nodes { reminders { nodes { task { reminders … } } } } } } }`, so many levels deep.
 fn deep(levels: usize) -> String {
-    let path = ["viewer", "tasks", "nodes", "reminders", "nodes", "task", "reminders", "nodes", "task", "reminders", "nodes", "task", "reminders", "nodes"];
+    let path = [
+        "viewer",
+        "tasks",
+        "nodes",
+        "reminders",
+        "nodes",
+        "task",
+        "reminders",
+        "nodes",
+        "task",
+        "reminders",
+        "nodes",
+        "task",
+        "reminders",
+        "nodes",
+    ];
     let open: String = path[..levels - 1].iter().map(|field| format!("{{ {field} ")).collect();
     format!("{open} {{ __typename }} {}", "}".repeat(levels - 1))
 }

@@ -6,14 +6,29 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use async_graphql::parser::{parse_schema, types::{TypeKind, TypeSystemDefinition}};
+use async_graphql::parser::{
+    parse_schema,
+    types::{TypeKind, TypeSystemDefinition},
+};
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{Database as Connection, FromQueryResult, Statement};
 use support::{Json, Server, both, json, postgres, process::root};
 
 /// From left to right: a room may use those on its left.
 const ORDER: &[&str] = &[
-    "platform", "accounts", "notifications", "tasks", "attachments", "reminders", "schema", "http", "app", "server", "worker", "cli", "main",
+    "platform",
+    "accounts",
+    "notifications",
+    "tasks",
+    "attachments",
+    "reminders",
+    "schema",
+    "http",
+    "app",
+    "server",
+    "worker",
+    "cli",
+    "main",
 ];
 
 #[test]
@@ -31,27 +46,40 @@ fn everything_in_the_schema_is_documented() {
     for definition in parse_schema(sdl).expect("a schema").definitions {
         let TypeSystemDefinition::Type(definition) = definition else { continue };
         let name = definition.node.name.node.to_string();
-        let mut need = |what: String, documented: bool| if !documented { bare.push(what) };
+        let mut need = |what: String, documented: bool| {
+            if !documented {
+                bare.push(what)
+            }
+        };
         need(name.clone(), definition.node.description.is_some());
         match definition.node.kind {
-            TypeKind::Object(object) => for field in object.fields {
-                let path = format!("{name}.{}", field.node.name.node);
-                need(path.clone(), field.node.description.is_some());
-                for argument in field.node.arguments {
-                    // The one argument of a mutation is described by its type.
-                    let argument_name = argument.node.name.node.to_string();
-                    need(format!("{path}({argument_name})"), argument.node.description.is_some() || argument_name == "input");
+            TypeKind::Object(object) => {
+                for field in object.fields {
+                    let path = format!("{name}.{}", field.node.name.node);
+                    need(path.clone(), field.node.description.is_some());
+                    for argument in field.node.arguments {
+                        // The one argument of a mutation is described by its type.
+                        let argument_name = argument.node.name.node.to_string();
+                        need(
+                            format!("{path}({argument_name})"),
+                            argument.node.description.is_some() || argument_name == "input",
+                        );
+                    }
+                    let nullable = field.node.ty.node.nullable;
+                    let text = field.node.description.map(|d| d.node.to_lowercase()).unwrap_or_default();
+                    need(format!("{path}: what null means"), !nullable || text.contains("null"));
                 }
-                let nullable = field.node.ty.node.nullable;
-                let text = field.node.description.map(|d| d.node.to_lowercase()).unwrap_or_default();
-                need(format!("{path}: what null means"), !nullable || text.contains("null"));
-            },
-            TypeKind::InputObject(object) => for field in object.fields {
-                need(format!("{name}.{}", field.node.name.node), field.node.description.is_some());
-            },
-            TypeKind::Enum(values) => for value in values.values {
-                need(format!("{name}.{}", value.node.value.node), value.node.description.is_some());
-            },
+            }
+            TypeKind::InputObject(object) => {
+                for field in object.fields {
+                    need(format!("{name}.{}", field.node.name.node), field.node.description.is_some());
+                }
+            }
+            TypeKind::Enum(values) => {
+                for value in values.values {
+                    need(format!("{name}.{}", value.node.value.node), value.node.description.is_some());
+                }
+            }
             TypeKind::Interface(_) | TypeKind::Union(_) | TypeKind::Scalar => {}
         }
     }
@@ -159,11 +187,20 @@ fn every_public_item_is_documented() {
             let lines: Vec<&str> = source.lines().collect();
             for (number, line) in lines.iter().enumerate() {
                 let code = line.trim_start();
-                let kinds = ["pub fn ", "pub async fn ", "pub struct ", "pub enum ", "pub trait ", "pub type ", "pub const "];
-                if !kinds.iter().any(|kind| code.starts_with(kind)) || code.starts_with("pub enum Relation") || code.starts_with("pub struct Model") || code.contains("struct $") {
+                let kinds =
+                    ["pub fn ", "pub async fn ", "pub struct ", "pub enum ", "pub trait ", "pub type ", "pub const "];
+                if !kinds.iter().any(|kind| code.starts_with(kind))
+                    || code.starts_with("pub enum Relation")
+                    || code.starts_with("pub struct Model")
+                    || code.contains("struct $")
+                {
                     continue;
                 }
-                let above = lines[..number].iter().rev().map(|line| line.trim()).find(|line| !line.starts_with("#[") && !line.ends_with(")]"));
+                let above = lines[..number]
+                    .iter()
+                    .rev()
+                    .map(|line| line.trim())
+                    .find(|line| !line.starts_with("#[") && !line.ends_with(")]"));
                 if !above.is_some_and(|line| line.starts_with("///") || line.starts_with("$(#[")) {
                     bare.push(format!("{}:{}: {code}", path.display(), number + 1));
                 }
@@ -190,7 +227,13 @@ async fn tables(db: &sea_orm::DatabaseConnection) -> Vec<String> {
         }
         _ => "SELECT sql AS text FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'seaql%'",
     };
-    let mut found: Vec<String> = Text::find_by_statement(Statement::from_string(backend, sql)).all(db).await.expect("described").into_iter().map(|row| row.text).collect();
+    let mut found: Vec<String> = Text::find_by_statement(Statement::from_string(backend, sql))
+        .all(db)
+        .await
+        .expect("described")
+        .into_iter()
+        .map(|row| row.text)
+        .collect();
     found.sort();
     found
 }

@@ -1,6 +1,12 @@
 //! The job engine: leases, fences, retries, poison, and a clean stop.
 
-use std::{sync::{Arc, atomic::{AtomicUsize, Ordering}}, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use entity::job as row;

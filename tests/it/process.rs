@@ -3,7 +3,12 @@
 use std::process::Command;
 
 use chrono::{TimeDelta, Utc};
-use support::{Client, Json, json, process::{Process, binary, root}, server::{code_in, text}, until};
+use support::{
+    Client, Json, json,
+    process::{Process, binary, root},
+    server::{code_in, text},
+    until,
+};
 
 fn settings(folder: &std::path::Path) -> Vec<(&'static str, String)> {
     vec![
@@ -37,7 +42,10 @@ async fn everything_survives_kill_9_and_a_restart() {
     let task = text(&client.graphql(Some(&token), create, json!({})).await, "/data/taskCreate/task/id");
     let remind = "mutation($at: DateTime!, $task: ID!) { reminderCreate(input: { taskId: $task, scheduledAt: $at }) { reminder { id } } }";
     let at = (Utc::now() + TimeDelta::milliseconds(700)).to_rfc3339();
-    text(&client.graphql(Some(&token), remind, json!({ "at": at, "task": task })).await, "/data/reminderCreate/reminder/id");
+    text(
+        &client.graphql(Some(&token), remind, json!({ "at": at, "task": task })).await,
+        "/data/reminderCreate/reminder/id",
+    );
     server.kill();
 
     let second = Process::start(&settings(folder.path()));
@@ -48,11 +56,19 @@ async fn everything_survives_kill_9_and_a_restart() {
         (found["unreadNotificationCount"] == 1).then_some(found)
     })
     .await;
-    assert_eq!(found["tasks"]["nodes"][0]["title"], "Survive", "the token, the task and the reminder outlived it: {found}");
+    assert_eq!(
+        found["tasks"]["nodes"][0]["title"], "Survive",
+        "the token, the task and the reminder outlived it: {found}"
+    );
     let mails = client.get("/dev/mailbox?to=ada@example.org").await.json();
-    assert!(mails.as_array().is_some_and(|mails| mails.iter().any(|mail| mail["subject"] == "Reminder: Survive is due soon")));
+    assert!(
+        mails
+            .as_array()
+            .is_some_and(|mails| mails.iter().any(|mail| mail["subject"] == "Reminder: Survive is due soon"))
+    );
 
-    let third = Command::new(binary()).env_clear().env("PORT", "0").envs(settings(folder.path())).output().expect("runs");
+    let third =
+        Command::new(binary()).env_clear().env("PORT", "0").envs(settings(folder.path())).output().expect("runs");
     assert!(!third.status.success(), "a second process on one SQLite file is refused");
     let said = String::from_utf8_lossy(&third.stderr).into_owned();
     assert!(said.contains("another process uses this database"), "{said}");
@@ -61,7 +77,8 @@ async fn everything_survives_kill_9_and_a_restart() {
 
 #[test]
 fn unsafe_settings_are_refused_all_at_once() {
-    let refused = Command::new(binary()).env_clear().env("ENVIRONMENT", "production").env("PORT", "x").output().expect("runs");
+    let refused =
+        Command::new(binary()).env_clear().env("ENVIRONMENT", "production").env("PORT", "x").output().expect("runs");
     assert!(!refused.status.success());
     let refused = Command::new(binary()).env_clear().env("ENVIRONMENT", "production").output().expect("runs");
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
@@ -74,8 +91,13 @@ fn unsafe_settings_are_refused_all_at_once() {
 fn the_commands_of_the_command_line_work() {
     let folder = tempfile::tempdir().expect("a folder");
     let run = |arguments: &[&str]| {
-        let output = Command::new(binary()).env_clear().envs(settings(folder.path())).args(arguments).output().expect("runs");
-        (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned(), String::from_utf8_lossy(&output.stderr).into_owned())
+        let output =
+            Command::new(binary()).env_clear().envs(settings(folder.path())).args(arguments).output().expect("runs");
+        (
+            output.status.success(),
+            String::from_utf8_lossy(&output.stdout).into_owned(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        )
     };
     let (ok, status, _) = run(&["migrate", "status"]);
     assert!(ok && status.contains("Pending") && !status.contains("Applied"), "{status}");
@@ -86,7 +108,9 @@ fn the_commands_of_the_command_line_work() {
     assert_eq!(run(&["schema"]).1, std::fs::read_to_string(root().join("schema.graphql")).expect("schema.graphql"));
     let server = Process::start(&settings(folder.path()));
     let port = server.address.rsplit(':').next().expect("a port").to_owned();
-    let healthy = |port: &str| Command::new(binary()).env_clear().env("PORT", port).arg("healthcheck").status().expect("runs").success();
+    let healthy = |port: &str| {
+        Command::new(binary()).env_clear().env("PORT", port).arg("healthcheck").status().expect("runs").success()
+    };
     assert!(healthy(&port));
     drop(server);
     assert!(!healthy(&port));
@@ -104,7 +128,8 @@ fn the_commands_of_the_readme_do_what_it_says() {
     let output = Command::new("bash").arg("-c").arg(script).current_dir(folder.path()).output().expect("bash runs");
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    let last: Json = serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {said}"));
+    let last: Json =
+        serde_json::from_str(said.lines().last().unwrap_or_default()).unwrap_or_else(|e| panic!("{e}: {said}"));
     assert_eq!(last["data"]["viewer"]["unreadNotificationCount"], 1, "{said}");
     assert!(said.contains("Reminder: Write the report is due soon"), "{said}");
 }

@@ -6,7 +6,8 @@ use sea_orm::EntityTrait;
 use support::{Json, Person, Server, both, json, until};
 
 async fn act(server: &Server, person: &Person, name: &str, id: &str) -> Json {
-    let query = format!("mutation($id: ID!) {{ {name}(input: {{ id: $id }}) {{ task {{ status }} userErrors {{ code }} }} }}");
+    let query =
+        format!("mutation($id: ID!) {{ {name}(input: {{ id: $id }}) {{ task {{ status }} userErrors {{ code }} }} }}");
     server.data(person, &query, json!({ "id": id })).await
 }
 
@@ -20,9 +21,11 @@ async fn deliveries(server: &Server) -> Vec<delivery::Model> {
 
 async fn delivered(server: &Server, count: usize) {
     until("deliveries", || async {
-        let sent = deliveries(server).await.into_iter().filter(|delivery| delivery.state == delivery::State::Sent).count();
+        let sent =
+            deliveries(server).await.into_iter().filter(|delivery| delivery.state == delivery::State::Sent).count();
         (sent >= count).then_some(())
-    }).await;
+    })
+    .await;
 }
 
 both! {

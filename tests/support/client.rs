@@ -83,10 +83,7 @@ impl Client {
     pub async fn try_graphql(&self, token: Option<&str>, query: &str, variables: Json) -> Result<Json, String> {
         let body = json!({ "query": query, "variables": variables }).to_string();
         let bearer = token.map(|token| format!("Bearer {token}"));
-        let mut headers = vec![
-            ("content-type", "application/json"),
-            ("accept", "application/graphql-response+json"),
-        ];
+        let mut headers = vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
         headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
         let answer = self.try_send(Method::POST, "/graphql", &headers, body).await?;
         serde_json::from_slice(&answer.body).map_err(|e| format!("{e}: {}", answer.text()))

@@ -10,7 +10,12 @@ use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value as Json, json};
 use spacedly::{
     app::{App, Handed},
-    platform::{clock::Clock, config::Config, mail::CaughtMail},
+    platform::{
+        clock::{Clock, Instant},
+        config::Config,
+        db::StatementObserver,
+        mail::CaughtMail,
+    },
     server, worker,
 };
 use tokio_util::sync::CancellationToken;
@@ -52,7 +57,8 @@ pub fn run(
     settings: &[(&'static str, &str)],
     case: impl for<'s> FnOnce(&'s Server) -> Pin<Box<dyn Future<Output = ()> + 's>>,
 ) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let server = Server::start(database, settings).await;
         case(&server).await;
@@ -61,8 +67,17 @@ pub fn run(
 }
 
 impl Server {
-    /// Starts one with the given settings on top of those that make tests quick.
+    /// Starts one with the given settings on top of those that make tests quick, and counts its statements.
     pub async fn start(database: Database, settings: &[(&'static str, &str)]) -> Self {
+        Self::start_with(database, settings, true).await
+    }
+
+    /// The same without counting statements, for benchmarks.
+    pub async fn start_plain(database: Database, settings: &[(&'static str, &str)]) -> Self {
+        Self::start_with(database, settings, false).await
+    }
+
+    async fn start_with(database: Database, settings: &[(&'static str, &str)], counts: bool) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let mut pairs = vec![
             ("PORT", "0".to_owned()),
@@ -81,10 +96,11 @@ impl Server {
         let statements: Arc<Mutex<Vec<String>>> = Arc::default();
         let clock = Clock::default();
         let seen = statements.clone();
-        let observer = Arc::new(move |sql: &str| seen.lock().expect("not poisoned").push(sql.to_owned()));
+        let observer: StatementObserver =
+            Arc::new(move |sql: &str| seen.lock().expect("not poisoned").push(sql.to_owned()));
         let listener = server::bind(&config).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
-        let handed = Handed { clock: clock.clone(), observer: Some(observer) };
+        let handed = Handed { clock: clock.clone(), observer: counts.then_some(observer) };
         let app = Arc::new(App::build(config, handed).await.expect("the app is built"));
         if database == Database::Sqlite {
             app.migrate().await.expect("the migrations apply");
@@ -123,6 +139,11 @@ impl Server {
     /// Moves the clock on.
     pub fn advance(&self, by: TimeDelta) {
         self.clock.advance(by);
+    }
+
+    /// Waits until this moment has come.
+    pub async fn clock_sleep_until(&self, at: Instant) {
+        self.clock.sleep((at - self.clock.now()).to_std().unwrap_or_default()).await;
     }
 
     /// An instant from now, as the API takes it.
@@ -263,7 +284,6 @@ pub fn text(answer: &Json, pointer: &str) -> String {
 
 /// The six digits of a mail.
 pub fn code_in(mail: &str) -> String {
-    let digits: Vec<&str> =
-        mail.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 6).collect();
+    let digits: Vec<&str> = mail.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 6).collect();
     digits.first().unwrap_or_else(|| panic!("no code in {mail}")).to_string()
 }

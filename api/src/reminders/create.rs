@@ -52,19 +52,15 @@ fn parse(platform: &Platform, input: ReminderCreateInput) -> Result<NewReminder,
     });
     let task_id = mistakes.take(input.task_id.as_ref().map(|id| input::id::<TaskId>("taskId", id)).transpose());
     let message = mistakes.take(rules::message(input.message.as_deref()));
-    let horizon = platform.config.limits.reminder_horizon;
-    let scheduled_at = mistakes.take(rules::scheduled_at(input.scheduled_at.0, platform.clock.now(), horizon));
     if input.task_id.is_none() && matches!(message, Some(None)) {
         let message = "A reminder that belongs to no task needs a message.";
         mistakes.take::<()>(Err(UserError::at("message", Code::TooShort, message)));
     }
     mistakes.none()?;
-    let (Some(key), Some(id), Some(task_id), Some(message), Some(scheduled_at)) =
-        (key, id, task_id, message, scheduled_at)
-    else {
+    let (Some(key), Some(id), Some(task_id), Some(message)) = (key, id, task_id, message) else {
         return Err(Fault::Internal("an input without mistakes has every field".into()).into());
     };
-    let kind = input.kind.into();
+    let (kind, scheduled_at) = (input.kind.into(), input.scheduled_at.0);
     Ok(NewReminder { id, task_id, message, scheduled_at, kind, completes_on_delivery: input.complete_on_delivery, key })
 }
 
@@ -76,6 +72,8 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewReminder) 
         let mine = row::Entity::visible_to(viewer.user_id).filter(row::Column::Id.eq(ReminderId::from_uuid(made)));
         return mine.one(&**tx).await?.ok_or(Fault::NotFound("reminder").into());
     }
+    // Not before the key: a client that asks again for the answer it did not hear may do so after the moment.
+    let scheduled_at = rules::scheduled_at(new.scheduled_at, now, platform.config.limits.reminder_horizon)?;
     if let Some(task_id) = new.task_id {
         make_room(platform, tx, viewer, task_id).await?;
     }
@@ -85,7 +83,7 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewReminder) 
         user_id: Set(viewer.user_id),
         task_id: Set(new.task_id),
         message: Set(new.message),
-        scheduled_at: Set(new.scheduled_at),
+        scheduled_at: Set(scheduled_at),
         kind: Set(new.kind),
         status: Set(row::Status::Pending),
         completes_on_delivery: Set(new.completes_on_delivery),

@@ -264,9 +264,9 @@ pub(super) fn variables_of_typename(document: &ExecutableDocument) -> HashSet<St
             match &item.node {
                 Selection::Field(field) if field.node.name.node == "__typename" => {
                     let arguments = field.node.directives.iter().flat_map(|directive| &directive.node.arguments);
-                    names.extend(arguments.filter_map(|(_, value)| {
-                        value.node.to_string().strip_prefix('$').map(str::to_owned)
-                    }));
+                    names.extend(
+                        arguments.filter_map(|(_, value)| value.node.to_string().strip_prefix('$').map(str::to_owned)),
+                    );
                 }
                 Selection::Field(field) => gather(&field.node.selection_set.node, names),
                 Selection::InlineFragment(fragment) => gather(&fragment.node.selection_set.node, names),

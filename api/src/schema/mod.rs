@@ -19,11 +19,18 @@ use async_graphql::{
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     parser::types::{ExecutableDocument, OperationType},
 };
-use futures_util::{StreamExt, stream::{self, BoxStream}};
+use futures_util::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use moka::sync::Cache;
 
 pub use self::guard::Limits;
-use self::{batch::{Batches, Driven, NoDelay}, coerce::InputTypes, shapes::OutputShapes};
+use self::{
+    batch::{Batches, Driven, NoDelay},
+    coerce::InputTypes,
+    shapes::OutputShapes,
+};
 use crate::{
     accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
     attachments::loaders::AttachmentLoader,

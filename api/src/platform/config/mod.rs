@@ -342,7 +342,8 @@ impl Config {
         }
         let public_https = self.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://"));
         if self.security.cookie_same_site == "None" && !public_https {
-            problems.push("COOKIE_SAMESITE=None needs an https:// PUBLIC_URL: browsers drop such cookies otherwise".into());
+            problems
+                .push("COOKIE_SAMESITE=None needs an https:// PUBLIC_URL: browsers drop such cookies otherwise".into());
         }
         if self.limits.page_default > self.limits.page_limit {
             problems.push("PAGE_DEFAULT cannot be more than PAGE_LIMIT".into());
