@@ -9,12 +9,7 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value as Json, json};
-use support::{
-    Client, postgres,
-    process::Process,
-    server::{code_in, text},
-    until,
-};
+use support::{Client, postgres, process::Process, text};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -54,7 +49,7 @@ async fn kill(kills: u64, database: Option<String>) -> bool {
     let mut random = Dice(0x5EED ^ kills);
     let first = Process::start(&settings);
     let client = Client::new(&first.address);
-    let token = account(&client).await;
+    let token = client.register("Ada").await.token;
     let task = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
     let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
     first.kill();
@@ -117,18 +112,6 @@ async fn kill(kills: u64, database: Option<String>) -> bool {
         if ok { "ok" } else { "FAILED" }
     );
     ok
-}
-
-async fn account(client: &Client) -> String {
-    let register = "mutation { accountRegister(input: { name: \"Ada\", email: \"ada@example.org\", password: \"correct horse battery\" }) { registration { id } } }";
-    let registration = text(&client.graphql(None, register, json!({})).await, "/data/accountRegister/registration/id");
-    let mail = until("the code", || async {
-        client.get("/dev/mailbox?to=ada@example.org").await.json()[0]["text"].as_str().map(str::to_owned)
-    })
-    .await;
-    let verify = "mutation($id: ID!, $code: String!) { accountVerifyEmail(input: { registrationId: $id, code: $code, transport: TOKENS }) { tokens { accessToken } } }";
-    let answer = client.graphql(None, verify, json!({ "id": registration, "code": code_in(&mail) })).await;
-    text(&answer, "/data/accountVerifyEmail/tokens/accessToken")
 }
 
 async fn remind(client: &Client, token: &str, task: &str, number: u64, at: &str) -> Result<Json, String> {

@@ -1,10 +1,7 @@
 //! Accounts: registering, verifying, logging in, and tokens.
 
 use chrono::TimeDelta;
-use support::{
-    Json, Server, both, json,
-    server::{code_in, text},
-};
+use support::{Json, Server, both, code_in, json, text};
 
 const REGISTER: &str = "mutation($input: AccountRegisterInput!) {
     accountRegister(input: $input) { registration { id codeSentAt codeExpiresAt } userErrors { code path } } }";

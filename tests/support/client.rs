@@ -5,6 +5,8 @@ use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use serde_json::{Value as Json, json};
 
+use crate::until;
+
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
@@ -79,6 +81,30 @@ impl Client {
         self.try_graphql(token, query, variables).await.expect("the server answers")
     }
 
+    /// Registers somebody by the front door, with the code from the development mailbox.
+    pub async fn register(&self, name: &str) -> Person {
+        let email = format!("{}@example.org", name.to_lowercase());
+        let register = "mutation($input: AccountRegisterInput!) {
+            accountRegister(input: $input) { registration { id } userErrors { code message path } } }";
+        let input = json!({ "name": name, "email": email, "password": "correct horse battery" });
+        let answer = self.graphql(None, register, json!({ "input": input })).await;
+        let registration = text(&answer, "/data/accountRegister/registration/id");
+        let code = until("the code", || async {
+            let mails = self.get(&format!("/dev/mailbox?to={email}")).await.json();
+            mails[0]["text"].as_str().map(code_in)
+        })
+        .await;
+        let verify = "mutation($input: AccountVerifyEmailInput!) {
+            accountVerifyEmail(input: $input) { user { id } tokens { accessToken } userErrors { code message } } }";
+        let input = json!({ "registrationId": registration, "code": code, "transport": "TOKENS" });
+        let answer = self.graphql(None, verify, json!({ "input": input })).await;
+        Person {
+            id: text(&answer, "/data/accountVerifyEmail/user/id"),
+            token: text(&answer, "/data/accountVerifyEmail/tokens/accessToken"),
+            email,
+        }
+    }
+
     /// The same to a server that may be gone.
     pub async fn try_graphql(&self, token: Option<&str>, query: &str, variables: Json) -> Result<Json, String> {
         let body = json!({ "query": query, "variables": variables }).to_string();
@@ -88,4 +114,24 @@ impl Client {
         let answer = self.try_send(Method::POST, "/graphql", &headers, body).await?;
         serde_json::from_slice(&answer.body).map_err(|e| format!("{e}: {}", answer.text()))
     }
+}
+
+/// Somebody with an account.
+#[derive(Clone, Debug)]
+pub struct Person {
+    pub id: String,
+    pub email: String,
+    pub token: String,
+}
+
+/// A text at a place of an answer.
+pub fn text(answer: &Json, pointer: &str) -> String {
+    let found = answer.pointer(pointer).and_then(Json::as_str);
+    found.unwrap_or_else(|| panic!("no text at {pointer}: {answer}")).to_owned()
+}
+
+/// The six digits of a mail.
+pub fn code_in(mail: &str) -> String {
+    let digits: Vec<&str> = mail.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 6).collect();
+    digits.first().unwrap_or_else(|| panic!("no code in {mail}")).to_string()
 }

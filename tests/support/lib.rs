@@ -8,9 +8,9 @@ pub mod process;
 pub mod server;
 pub mod socket;
 
-pub use client::{Answer, Client};
+pub use client::{Answer, Client, Person, code_in, text};
 pub use serde_json::{Value as Json, json};
-pub use server::{Database, Person, Server, run};
+pub use server::{Database, Server, run};
 pub use socket::Socket;
 
 /// Declares cases that run on both databases: `both! { async fn a_sentence(server) { … } }`.

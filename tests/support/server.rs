@@ -20,7 +20,12 @@ use spacedly::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::{client::Client, postgres, socket::Socket, until};
+use crate::{
+    client::{Client, Person, text},
+    postgres,
+    socket::Socket,
+    until,
+};
 
 /// Which database a case runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,14 +46,6 @@ pub struct Server {
     running: tokio::task::JoinHandle<()>,
     may_leave_dead_jobs: Mutex<bool>,
     _folder: tempfile::TempDir,
-}
-
-/// Somebody with an account.
-#[derive(Clone, Debug)]
-pub struct Person {
-    pub id: String,
-    pub email: String,
-    pub token: String,
 }
 
 /// Runs a case against a server of its own.
@@ -170,22 +167,7 @@ impl Server {
 
     /// Somebody who registered by the front door.
     pub async fn person(&self, name: &str) -> Person {
-        let email = format!("{}@example.org", name.to_lowercase());
-        let register = "mutation($input: AccountRegisterInput!) {
-            accountRegister(input: $input) { registration { id } userErrors { code message path } } }";
-        let input = json!({ "name": name, "email": email, "password": "correct horse battery" });
-        let answer = self.ask_as_nobody(register, json!({ "input": input })).await;
-        let registration = text(&answer, "/data/accountRegister/registration/id");
-        let mail = self.mail_to(&email, "Your Spacedly code").await;
-        let verify = "mutation($input: AccountVerifyEmailInput!) {
-            accountVerifyEmail(input: $input) { user { id } tokens { accessToken } userErrors { code message } } }";
-        let input = json!({ "registrationId": registration, "code": code_in(&mail.text), "transport": "TOKENS" });
-        let answer = self.ask_as_nobody(verify, json!({ "input": input })).await;
-        Person {
-            id: text(&answer, "/data/accountVerifyEmail/user/id"),
-            token: text(&answer, "/data/accountVerifyEmail/tokens/accessToken"),
-            email,
-        }
+        self.client.register(name).await
     }
 
     /// A task of somebody, and its id.
@@ -274,16 +256,4 @@ where
     async fn select_only_count(self, db: &sea_orm::DatabaseConnection) -> u64 {
         self.count(db).await.expect("rows can be counted")
     }
-}
-
-/// A text at a place of an answer.
-pub fn text(answer: &Json, pointer: &str) -> String {
-    let found = answer.pointer(pointer).and_then(Json::as_str);
-    found.unwrap_or_else(|| panic!("no text at {pointer}: {answer}")).to_owned()
-}
-
-/// The six digits of a mail.
-pub fn code_in(mail: &str) -> String {
-    let digits: Vec<&str> = mail.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 6).collect();
-    digits.first().unwrap_or_else(|| panic!("no code in {mail}")).to_string()
 }

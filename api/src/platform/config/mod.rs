@@ -57,10 +57,12 @@ macro_rules! settings {
 
         impl Config {
             fn parse(text_of: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Option<Self> {
-                Some(Self { $($section: {
+                // Every section is read before any is missed, so that all problems are told.
+                $(let $section = {
                     $(let $field = read::<$ty>(stringify!($name), $default, text_of, problems);)*
-                    $Section { $($field: $field?,)* }
-                },)* })
+                    (|| Some($Section { $($field: $field?,)* }))()
+                };)*
+                Some(Self { $($section: $section?,)* })
             }
         }
     };

@@ -1,0 +1,28 @@
+// A real SMTP server for the suite: takes mail on a free port, prints a JSON line for its port and one for each mail.
+// What it does with a mail is said by the recipient: `refuse@…` is refused for good, `later@…` for now.
+import { SMTPServer } from 'smtp-server';
+
+const say = (object) => process.stdout.write(`${JSON.stringify(object)}\n`);
+const failing = (code, text) => Object.assign(new Error(text), { responseCode: code });
+
+const server = new SMTPServer({
+  authOptional: true,
+  disabledCommands: ['STARTTLS', 'AUTH'],
+  onRcptTo(address, session, done) {
+    if (address.address.startsWith('refuse')) return done(failing(550, 'no such mailbox'));
+    if (address.address.startsWith('later')) return done(failing(451, 'try again later'));
+    return done();
+  },
+  onData(stream, session, done) {
+    const chunks = [];
+    stream.on('data', (chunk) => chunks.push(chunk));
+    stream.on('end', () => {
+      say({ to: session.envelope.rcptTo.map((to) => to.address), raw: Buffer.concat(chunks).toString('utf8') });
+      done();
+    });
+  },
+});
+server.listen(0, '127.0.0.1', () => say({ port: server.server.address().port }));
+// It ends with whoever started it.
+process.stdin.resume();
+process.stdin.on('end', () => process.exit(0));
