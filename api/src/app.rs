@@ -4,7 +4,8 @@ use std::{path::Path, sync::Arc};
 
 use migration::{Migrator, MigratorTrait};
 use secrecy::ExposeSecret;
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accounts::Accounts,
@@ -89,6 +90,8 @@ impl App {
             sockets: Sockets::default(),
             origins,
             stop,
+            open_sockets: TaskTracker::new(),
+            socket_slots: Arc::new(Semaphore::new(config.limits.connections)),
         }
     }
 }

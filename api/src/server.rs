@@ -39,7 +39,13 @@ pub async fn bind(config: &Config) -> Result<TcpListener, String> {
 /// When the listener has no address.
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
     let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
-    accept(http::routes(edge), listener, app.platform.config.clone(), stop).await
+    let config = app.platform.config.clone();
+    accept(http::routes(edge.clone()), listener, config.clone(), stop).await?;
+    edge.open_sockets.close();
+    if tokio::time::timeout(config.operations.shutdown_timeout, edge.open_sockets.wait()).await.is_err() {
+        tracing::warn!(sockets = edge.open_sockets.len(), "some sockets did not end in time and are cut");
+    }
+    Ok(())
 }
 
 /// The accept loop around any endpoint.
@@ -92,6 +98,10 @@ async fn serve_connection(
 ) {
     // Answers are small and written at once: waiting to fill a packet only delays them.
     let _ = socket.set_nodelay(true);
+    // hyper's own timer begins with the first byte: a client that says nothing at all would stay.
+    if !matches!(tokio::time::timeout(config.limits.header_timeout, socket.readable()).await, Ok(Ok(()))) {
+        return;
+    }
     let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
         let endpoint = endpoint.clone();
         async move {

@@ -41,8 +41,6 @@ async fn kill(kills: u64, database: Option<String>) -> bool {
         ("REMINDERS_PER_TASK", "1000000".into()),
         // A job that a killed process held is taken over when its lease ends: short, so that it happens often.
         ("JOB_LEASE", "2s".into()),
-        // A worker that was only killed, time and again, is not poison.
-        ("JOB_CRASHES", "1000".into()),
     ];
     settings.extend(database.map(|url| ("DATABASE_URL", url)));
     let began = Instant::now();

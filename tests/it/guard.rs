@@ -21,19 +21,17 @@ async fn around(server: &Server, what: &str, limit: usize, document: impl Fn(usi
 fn deep(levels: usize) -> String {
     let path = [
         "viewer",
-        "tasks",
+        "tasks(first: 1)",
         "nodes",
-        "reminders",
-        "nodes",
-        "task",
-        "reminders",
+        "reminders(first: 1)",
         "nodes",
         "task",
-        "reminders",
+        "reminders(first: 1)",
         "nodes",
         "task",
-        "reminders",
+        "reminders(first: 1)",
         "nodes",
+        "task",
     ];
     let open: String = path[..levels - 1].iter().map(|field| format!("{{ {field} ")).collect();
     format!("{open} {{ __typename }} {}", "}".repeat(levels - 1))
@@ -71,6 +69,12 @@ both! {
         }
         bomb.push_str(" fragment F25 on Query { __typename }");
         assert_eq!(code(server, &bomb).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
+        let hollow: String = (0..28).map(|n| format!(" fragment F{n} on Query {{ ...F{m} ...F{m} ...F{m} }}", m = if n == 27 { 99 } else { n + 1 })).collect();
+        assert_eq!(code(server, &format!("{{ ...F0 }}{hollow}")).await.as_deref(), Some("BAD_REQUEST"), "spreads of a fragment that is not there");
+        let ring = "{ viewer { tasks(first: 100) { nodes { reminders(first: 100) { nodes { task { reminders(first: 100) { nodes { id } } } } } } } } }";
+        assert_eq!(code(server, ring).await.as_deref(), Some("QUERY_TOO_COMPLEX"), "a circle of edges multiplies");
+        let variable = "query($n: Int) { viewer { tasks(first: $n) { nodes { reminders(first: $n) { nodes { task { reminders(first: $n) { nodes { id } } } } } } } } }";
+        assert_eq!(code(server, variable).await.as_deref(), Some("QUERY_TOO_COMPLEX"), "a variable may be anything");
         assert_eq!(code(server, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }").await.as_deref(), Some("BAD_REQUEST"));
         assert_eq!(code(server, &format!("{{ viewer {{ tasks(first: {}1{}) {{ totalCount }} }} }}", "[".repeat(400), "]".repeat(400))).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
         assert_eq!(code(server, &"{".repeat(900)).await.as_deref(), Some("QUERY_TOO_COMPLEX"));

@@ -130,7 +130,8 @@ both! {
         enqueue(server, TimeDelta::zero()).await;
         for _ in 0..15 {
             until("a failed try", || async { rows(server).await.into_iter().find(|job| job.state == row::State::Ready && job.last_error.is_some() && job.available_at > server.clock.now()) }).await;
-            server.advance(TimeDelta::minutes(2));
+            // It waits as long as it has waited: a minute, then twice as long each time, an hour at most.
+            server.advance(TimeDelta::minutes(70));
         }
         assert!(rows(server).await.iter().all(|job| job.attempts == 0 && job.state != row::State::Dead));
         stop.cancel();

@@ -60,6 +60,19 @@ async fn everything_survives_kill_9_and_a_restart() {
     assert!(second.terminate(), "SIGTERM ends it well");
 }
 
+#[tokio::test]
+async fn sockets_are_told_when_the_server_stops() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = Process::start(&settings(folder.path()));
+    let port = server.address.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
+    let mut socket = support::Socket::open(port).await;
+    socket.send(json!({ "type": "connection_init" })).await;
+    assert_eq!(socket.next().await["type"], "connection_ack");
+    let stopped = tokio::task::spawn_blocking(|| server.terminate());
+    assert_eq!(socket.close_code().await, 1001);
+    assert!(stopped.await.expect("joined"), "it ends well");
+}
+
 #[test]
 fn unsafe_settings_are_refused_all_at_once() {
     let refused =

@@ -135,6 +135,12 @@ both! {
             }
         }
         let first = page(server, &ada, json!({ "first": 5 })).await;
+        let forged = |key: &str| format!("[{key},\"{}\"]", "0".repeat(32));
+        for (key, field) in [("\"created\",\"x\"", "CREATED_AT"), ("\"title\",5", "TITLE"), ("\"title\",\"\\u0000\"", "TITLE"), ("\"created\",-9000000000000000000", "CREATED_AT"), ("\"priority\",99999999", "PRIORITY")] {
+            let cursor = base64_url(&forged(key));
+            let refused = server.ask(&ada, PAGE, json!({ "after": cursor, "orderBy": { "field": field } })).await;
+            assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{key}: {refused}");
+        }
         let wrong_order = json!({ "after": first["pageInfo"]["endCursor"], "orderBy": { "field": "TITLE" } });
         let refused = server.ask(&ada, PAGE, wrong_order).await;
         assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_REQUEST");
@@ -171,6 +177,14 @@ both! {
 const PAGE: &str = "query($first: Int, $after: Cursor, $last: Int, $before: Cursor, $orderBy: TaskOrder) {
     viewer { tasks(first: $first, after: $after, last: $last, before: $before, orderBy: $orderBy) {
         edges { cursor node { id } } pageInfo { hasNextPage hasPreviousPage startCursor endCursor } } } }";
+
+/// Base 64 for URLs without padding (RFC 4648 section 5).
+fn base64_url(text: &str) -> String {
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let bits: String = text.bytes().map(|byte| format!("{byte:08b}")).collect();
+    let padded = bits.as_bytes().chunks(6).map(|six| format!("{:0<6}", String::from_utf8_lossy(six)));
+    padded.map(|six| alphabet[usize::from_str_radix(&six, 2).expect("bits")] as char).collect()
+}
 
 async fn page(server: &Server, person: &Person, variables: Json) -> Json {
     server.data(person, PAGE, variables).await["viewer"]["tasks"].take()

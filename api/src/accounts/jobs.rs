@@ -52,20 +52,15 @@ pub fn register_jobs(engine: &mut Engine) {
 
 async fn registration_mail(platform: Platform, job: Held) -> Result<(), Failure> {
     let id = PendingRegistrationId::from_uuid(job.subject_id);
-    let unreachable = |fault: Fault| Failure::Unreachable(format!("{fault:?}"));
-    let registration = row::Entity::find_by_id(id).one(platform.db.read()).await.map_err(|e| unreachable(e.into()))?;
+    let registration = row::Entity::find_by_id(id).one(platform.db.read()).await.map_err(Fault::from)?;
     // Gone: verified or swept meanwhile. Expired: a code that no longer opens anything helps nobody.
     let wanted = registration.filter(|registration| registration.code_expires_at > platform.clock.now());
     if let Some(registration) = wanted {
-        let mail = compose(&platform, &registration).map_err(|e| Failure::Permanent(e.to_string()))?;
+        let mail = compose(&platform, &registration).map_err(|e| Fault::Internal(e.to_string()))?;
         platform.mailer.send(mail).await?;
     }
-    platform
-        .db
-        .write::<_, Fault, _, _>(move |tx| async move { Ok(jobs::finish(&tx, &[job]).await?) })
-        .await
-        .map(drop)
-        .map_err(unreachable)
+    platform.db.write::<_, Fault, _, _>(move |tx| async move { Ok(jobs::finish(&tx, &[job]).await?) }).await?;
+    Ok(())
 }
 
 fn compose(platform: &Platform, registration: &row::Model) -> Result<Mail, askama::Error> {

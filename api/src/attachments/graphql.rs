@@ -11,7 +11,7 @@ use crate::{
     platform::{
         Platform,
         error::Fault,
-        page::{Connection, Key, Listed, Page, PageArguments, Position},
+        page::{Connection, Key, KeyKind, Listed, Page, PageArguments, Position},
         scalars::{Cursor, DateTime},
         walk::{Walk, Walked, Writer},
     },
@@ -124,7 +124,7 @@ impl TaskAttachments {
         let loader = ctx.data_unchecked::<DataLoader<AttachmentLoader>>();
         let rows = loader.load_one(AttachmentsOf(self.0.task_id)).await.map_err(Fault::shared)?;
         let limits = &ctx.data_unchecked::<Platform>().config.limits;
-        let page = Page::parse(&arguments, "created", limits)?;
+        let page = Page::parse(&arguments, "created", KeyKind::Instant, limits)?;
         Ok(Walked(Arc::new(connection(&page, rows.unwrap_or_default()))))
     }
 }

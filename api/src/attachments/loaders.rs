@@ -11,7 +11,7 @@ use crate::{
     platform::{
         Platform,
         error::Fault,
-        page::{Connection, Page, PageArguments},
+        page::{Connection, KeyKind, Page, PageArguments},
         viewer::Viewer,
     },
     tasks::Task,
@@ -44,7 +44,7 @@ impl Loader<AttachmentsOf> for AttachmentLoader {
 /// When the database fails.
 pub async fn fetch_along(platform: &Platform, user: UserId, tasks: &mut [&mut Task]) -> Result<(), Fault> {
     let mut found = of_tasks(platform, user, tasks.iter().map(|task| task.task_id)).await?;
-    let page = Page::parse(&PageArguments::default(), "created", &platform.config.limits)?;
+    let page = Page::parse(&PageArguments::default(), "created", KeyKind::Instant, &platform.config.limits)?;
     for task in tasks {
         let rows = found.remove(&task.task_id).unwrap_or_default();
         let connection: Connection<_> = connection(&page, rows);

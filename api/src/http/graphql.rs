@@ -68,7 +68,7 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
             let headers = response.headers_mut();
             match stop.status {
                 StatusCode::METHOD_NOT_ALLOWED => {
-                    headers.insert(header::ALLOW, HeaderValue::from_static("POST"));
+                    headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
                 }
                 StatusCode::UNAUTHORIZED => {
                     let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");

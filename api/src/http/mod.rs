@@ -10,14 +10,16 @@ mod graphiql;
 mod graphql;
 mod health;
 mod mailbox;
+mod places;
 mod socket;
 
 use std::sync::Arc;
 
 use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, http::StatusCode};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::socket::Sockets;
+pub use self::places::Sockets;
 use crate::{accounts::Accounts, platform::Platform, schema::Schema};
 
 /// What the edge works with.
@@ -30,6 +32,10 @@ pub struct Edge {
     pub origins: Vec<String>,
     /// Ends when the server stops.
     pub stop: CancellationToken,
+    /// The sockets that are open: a connection that became one is no longer the accept loop's.
+    pub open_sockets: TaskTracker,
+    /// A place for each socket that may be open.
+    pub socket_slots: Arc<Semaphore>,
 }
 
 /// The routes.

@@ -2,14 +2,10 @@
 //! Promise: a socket costs little while it is quiet, lasts no longer than the session behind it, and a reader that is
 //! too slow loses its socket, not its place: every event carries the cursor to go on from.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Executed, parser::types::OperationType};
-use entity::{SessionId, UserId};
+use entity::SessionId;
 use futures_util::{
     SinkExt, StreamExt,
     stream::{BoxStream, SelectAll},
@@ -21,9 +17,10 @@ use poem::{
 };
 use serde_json::{Map, Value as Json};
 use tokio::{
-    sync::broadcast::error::RecvError,
+    sync::broadcast::{self, error::RecvError},
     time::{Instant as Tick, sleep_until, timeout},
 };
+use tracing::Instrument;
 
 use super::{
     Edge,
@@ -47,40 +44,6 @@ const READ_BUFFER: usize = 4_096;
 /// How long the other end may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 
-/// How many sockets each person has open on this instance.
-#[derive(Clone, Default)]
-pub struct Sockets(Arc<Mutex<HashMap<UserId, usize>>>);
-
-/// A person's place among the open sockets; dropping it gives it back.
-struct Place {
-    sockets: Sockets,
-    user: UserId,
-}
-
-impl Sockets {
-    fn take(&self, user: UserId, limit: usize) -> Option<Place> {
-        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(user).or_default();
-        if *count >= limit {
-            return None;
-        }
-        *count += 1;
-        Some(Place { sockets: self.clone(), user })
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.sockets.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.user) {
-            *count -= 1;
-            if *count == 0 {
-                open.remove(&self.user);
-            }
-        }
-    }
-}
-
 /// Why a socket is closed.
 struct Close(u16, &'static str);
 
@@ -98,6 +61,11 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
         },
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
     };
+    let Ok(slot) = edge.socket_slots.clone().try_acquire_owned() else {
+        return super::text(StatusCode::SERVICE_UNAVAILABLE, "Too many sockets are open; try again in a moment.");
+    };
+    let open = edge.open_sockets.token();
+    let span = tracing::Span::current();
     let socket = match WebSocket::from_request(&request, &mut RequestBody::default()).await {
         Ok(socket) => socket,
         Err(error) => return error.into_response(),
@@ -111,12 +79,19 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
     socket
         .protocols([PROTOCOL])
         .config(config)
-        .on_upgrade(move |stream| async move {
-            let mut connection =
-                Connection { edge, stream, running: SelectAll::new(), ids: HashMap::new(), next_run: 0 };
-            let close =
-                if offered { connection.serve(opening).await } else { Some(Close(4406, "Subprotocol not acceptable")) };
-            connection.end(close).await;
+        .on_upgrade(move |stream| {
+            let serve = async move {
+                let _held = (slot, open);
+                let mut connection =
+                    Connection { edge, stream, running: SelectAll::new(), ids: HashMap::new(), next_run: 0 };
+                let close = if offered {
+                    connection.serve(opening).await
+                } else {
+                    Some(Close(4406, "Subprotocol not acceptable"))
+                };
+                connection.end(close).await;
+            };
+            serve.instrument(span)
         })
         .into_response()
 }
@@ -165,6 +140,8 @@ impl Connection {
         if let Some(close) = early {
             return Some(close);
         }
+        // First listen, then look: a session that ends in between is heard of.
+        let ended = self.edge.platform.bus.ended_sessions();
         let identified = match identify(&self.edge.clone(), payload, opening.cookie.clone()).await {
             Ok(identified) => identified,
             Err(close) => return Some(close),
@@ -179,7 +156,7 @@ impl Connection {
         if !self.send(Message::text(r#"{"type":"connection_ack"}"#)).await {
             return None;
         }
-        self.follow(identified, opening, limits.ping).await
+        self.follow(identified, opening, ended, limits.ping).await
     }
 
     /// The main loop: what the client says, what operations answer, and what ends the socket.
@@ -187,10 +164,10 @@ impl Connection {
         &mut self,
         identified: Option<(Viewer, Instant)>,
         opening: Opening,
+        mut ended: broadcast::Receiver<SessionId>,
         ping_every: Duration,
     ) -> Option<Close> {
         let edge = self.edge.clone();
-        let mut ended = edge.platform.bus.ended_sessions();
         let expired = async {
             match identified {
                 Some((_, expires_at)) => {

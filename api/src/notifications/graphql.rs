@@ -15,7 +15,7 @@ use crate::{
         Platform,
         error::Fault,
         input,
-        page::{Connection, Key, Listed, Ordering, Page, PageArguments, Position},
+        page::{Connection, Key, KeyKind, Listed, Ordering, Page, PageArguments, Position},
         scalars::{Cursor, DateTime},
         viewer::Caller,
         walk::{Walk, Walked, Writer},
@@ -104,6 +104,9 @@ impl Listed for Notification {
     const EDGE: &'static str = "NotificationEdge";
 }
 
+/// How many notifications are shown when the client names no number.
+const DEFAULT_PAGE: i32 = 50;
+
 /// What a person has of notifications: plugged onto `User`.
 pub struct UserNotifications(pub UserId);
 
@@ -113,15 +116,17 @@ impl UserNotifications {
     async fn notifications(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 50 by default, 100 at most.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
         #[graphql(desc = "The last so many.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
     ) -> Result<Walked<Connection<Notification>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
+        let first = first.or(last.is_none().then_some(DEFAULT_PAGE));
         let arguments = PageArguments { first, after, last, before };
-        let page = Page::parse(&arguments, "created", &platform.config.limits)?;
-        let ordering = Ordering { name: "created", column: row::Column::CreatedAt, instants: true, descending: true };
+        let page = Page::parse(&arguments, "created", KeyKind::Instant, &platform.config.limits)?;
+        let ordering =
+            Ordering { name: "created", column: row::Column::CreatedAt, kind: KeyKind::Instant, descending: true };
         let mine = row::Entity::visible_to(self.0);
         let rows = page.select(mine.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
         let position = |row: &row::Model| Position { key: Key::at(row.created_at), id: row.id.uuid() };

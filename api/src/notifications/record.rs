@@ -37,7 +37,8 @@ pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> 
         return Ok(Vec::new());
     }
     let now = platform.clock.now();
-    let rows = new.into_iter().map(|new| row::ActiveModel {
+    // A microsecond apart, so that the list keeps the order in which they were due.
+    let rows = new.into_iter().zip(0..).map(|(new, place)| row::ActiveModel {
         id: Set(NotificationId::from_uuid(platform.new_uuid())),
         user_id: Set(new.user_id),
         kind: Set(new.kind),
@@ -48,7 +49,7 @@ pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> 
         reminder_id: Set(new.reminder_id),
         cause: Set(new.cause),
         read_at: Set(None),
-        created_at: Set(now),
+        created_at: Set(now + chrono::TimeDelta::microseconds(place)),
     });
     let once = OnConflict::columns([row::Column::UserId, row::Column::Cause]).do_nothing().to_owned();
     let made = match row::Entity::insert_many(rows).on_conflict(once).exec_with_returning(&**tx).await {

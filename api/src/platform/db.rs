@@ -266,7 +266,9 @@ async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
         .connect_with(options.clone())
         .await
         .map_err(failed)?;
-    let read = pool(config.database.readers).connect_lazy_with(options);
+    // As on SQLite, these cannot write at all: every write goes through `Db::write`.
+    let reading = options.options([("default_transaction_read_only", "on")]);
+    let read = pool(config.database.readers).connect_lazy_with(reading);
     Ok((
         SqlxPostgresConnector::from_sqlx_postgres_pool(read),
         SqlxPostgresConnector::from_sqlx_postgres_pool(write),

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
-use sea_orm::DbErr;
+use sea_orm::{DbErr, RuntimeErr};
 
 /// What the client program must handle: becomes a top-level error with `extensions.code`.
 #[derive(Clone, Debug)]
@@ -73,10 +73,22 @@ impl Fault {
 
 impl From<DbErr> for Fault {
     fn from(error: DbErr) -> Self {
-        match error {
-            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => Self::Unavailable(error.to_string()),
-            other => Self::Internal(other.to_string()),
-        }
+        let passing = match &error {
+            DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
+            DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
+                match cause.as_ref() {
+                    sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
+                    // PostgreSQL: serialization, deadlock, lock and statement timeout, shutdown. SQLite: busy.
+                    sqlx::Error::Database(cause) => matches!(
+                        cause.code().as_deref(),
+                        Some("40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "5" | "517")
+                    ),
+                    _ => false,
+                }
+            }
+            _ => false,
+        };
+        if passing { Self::Unavailable(error.to_string()) } else { Self::Internal(error.to_string()) }
     }
 }
 

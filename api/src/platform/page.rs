@@ -36,14 +36,33 @@ impl Key {
     }
 }
 
+/// What a list is ordered by: a cursor whose key is of another kind was not made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyKind {
+    Instant,
+    Number,
+    Text,
+}
+
+impl KeyKind {
+    fn fits(self, key: &Key) -> bool {
+        match (self, key) {
+            // Up to the year 9999, which both databases can hold.
+            (Self::Instant, Key::Number(micros)) => (0..=253_402_300_799_999_999).contains(micros),
+            (Self::Number, Key::Number(number)) => i16::try_from(*number).is_ok(),
+            (Self::Text, Key::Text(text)) => !text.contains('\0'),
+            _ => false,
+        }
+    }
+}
+
 /// How a list is ordered.
 #[derive(Clone, Copy, Debug)]
 pub struct Ordering<C> {
     /// Names the order in its cursors: one of another order is refused.
     pub name: &'static str,
     pub column: C,
-    /// Whether the column holds instants.
-    pub instants: bool,
+    pub kind: KeyKind,
     pub descending: bool,
 }
 
@@ -61,10 +80,10 @@ impl Position {
         BASE64.encode(json.unwrap_or_default())
     }
 
-    fn parse(cursor: &Cursor, order: &str) -> Option<Self> {
+    fn parse(cursor: &Cursor, order: &str, kind: KeyKind) -> Option<Self> {
         let json = BASE64.decode(&cursor.0).ok()?;
         let (name, key, id): (String, Key, String) = serde_json::from_slice(&json).ok()?;
-        (name == order).then_some(Self { key, id: Uuid::try_parse(&id).ok()? })
+        (name == order && kind.fits(&key)).then_some(Self { key, id: Uuid::try_parse(&id).ok()? })
     }
 }
 
@@ -99,7 +118,12 @@ impl Page {
     ///
     /// # Errors
     /// BAD_REQUEST, with how to mend it.
-    pub fn parse(arguments: &PageArguments, order: &'static str, limits: &Limits) -> Result<Self, Fault> {
+    pub fn parse(
+        arguments: &PageArguments,
+        order: &'static str,
+        kind: KeyKind,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
         let PageArguments { first, after, last, before } = arguments;
         let (asked, backwards) = match (first, last) {
             (Some(_), Some(_)) => return Err(Fault::BadRequest("Give first or last, not both.".into())),
@@ -117,7 +141,7 @@ impl Page {
         }
         let position = |cursor: &Option<Cursor>| match cursor {
             None => Ok(None),
-            Some(cursor) => Position::parse(cursor, order).map(Some).ok_or_else(|| {
+            Some(cursor) => Position::parse(cursor, order, kind).map(Some).ok_or_else(|| {
                 Fault::BadRequest(
                     "This cursor does not come from a list in this order: take one from an answer.".into(),
                 )
@@ -133,7 +157,7 @@ impl Page {
         C: ColumnTrait,
     {
         let key = |position: &Position| match &position.key {
-            Key::Number(micros) if ordering.instants => {
+            Key::Number(micros) if ordering.kind == KeyKind::Instant => {
                 let instant = Instant::from_timestamp_micros(*micros).unwrap_or(Instant::MAX_UTC);
                 Expr::value(Value::from(instant))
             }

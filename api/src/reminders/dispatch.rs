@@ -34,21 +34,26 @@ pub(super) const EMAIL: &str = "reminders.email";
 
 /// Registers the jobs of this room.
 pub fn register_jobs(engine: &mut Engine) {
-    engine.batches(IN_APP, in_app);
+    engine.batches(IN_APP, in_app).when_failed(note_failure);
     engine.singles(EMAIL, email).when_failed(note_failure);
 }
 
+/// All in one transaction; where that fails, each in its own, so that one that cannot be delivered holds up no other.
 async fn in_app(platform: Platform, held: Vec<Held>) -> Vec<(Held, Failure)> {
-    let parts = platform.clone();
-    let batch = held.clone();
-    let done = platform.db.write::<_, Fault, _, _>(move |tx| async move { deliver(&parts, &tx, &batch).await }).await;
-    match done {
-        Ok(()) => Vec::new(),
-        Err(fault) => {
-            let error = format!("{fault:?}");
-            held.into_iter().map(|job| (job, Failure::Unreachable(error.clone()))).collect()
+    let Err(fault) = in_one_transaction(&platform, held.clone()).await else { return Vec::new() };
+    tracing::warn!(?fault, jobs = held.len(), "a batch failed: its jobs are done one by one");
+    let mut failed = Vec::new();
+    for job in held {
+        if let Err(fault) = in_one_transaction(&platform, vec![job.clone()]).await {
+            failed.push((job, fault.into()));
         }
     }
+    failed
+}
+
+async fn in_one_transaction(platform: &Platform, held: Vec<Held>) -> Result<(), Fault> {
+    let parts = platform.clone();
+    platform.db.write(move |tx| async move { deliver(&parts, &tx, &held).await }).await
 }
 
 async fn deliver(platform: &Platform, tx: &Tx, held: &[Held]) -> Result<(), Fault> {
@@ -73,11 +78,13 @@ async fn deliver(platform: &Platform, tx: &Tx, held: &[Held]) -> Result<(), Faul
             cause: delivery.id.to_string(),
         });
     }
-    record(platform, tx, notifications).await?;
     let deliveries: Vec<DeliveryId> = due.iter().map(|(delivery, _)| delivery.id).collect();
     ledger::sent(tx, &deliveries, now).await?;
     skip_push(tx, &due, now).await?;
-    complete_delivered(platform, tx, due.into_iter().map(|(_, reminder)| reminder).collect(), now).await
+    complete_delivered(platform, tx, due.into_iter().map(|(_, reminder)| reminder).collect(), now).await?;
+    // Last: everyone locks jobs, deliveries, reminders and then the counter, so that nobody waits in a circle.
+    record(platform, tx, notifications).await?;
+    Ok(())
 }
 
 /// The deliveries that are still wanted, with their reminders.
@@ -181,12 +188,11 @@ async fn complete_delivered(
 }
 
 async fn email(platform: Platform, job: Held) -> Result<(), Failure> {
-    let unreachable = |fault: Fault| Failure::Unreachable(format!("{fault:?}"));
     let id = DeliveryId::from_uuid(job.subject_id);
-    let wanted = mail::find(&platform, id).await.map_err(unreachable)?;
+    let wanted = mail::find(&platform, id).await?;
     let reminder_id = wanted.as_ref().map(|wanted| wanted.reminder.id);
     if let Some(wanted) = wanted {
-        let mail = mail::compose(&platform, &wanted).map_err(|e| Failure::Permanent(e.to_string()))?;
+        let mail = mail::compose(&platform, &wanted).map_err(|e| Fault::Internal(e.to_string()))?;
         platform.mailer.send(mail).await?;
     }
     let parts = platform.clone();
@@ -200,8 +206,8 @@ async fn email(platform: Platform, job: Held) -> Result<(), Failure> {
             let reminder = reminder::Entity::find_by_id(reminder_id).one(&*tx).await?;
             complete_delivered(&parts, &tx, reminder.into_iter().collect(), now).await
         })
-        .await
-        .map_err(unreachable)
+        .await?;
+    Ok(())
 }
 
 /// Writes a failed try into the ledger.

@@ -6,8 +6,8 @@ use entity::{
 };
 use futures_util::future::BoxFuture;
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter,
-    sea_query::{Expr, ExprTrait},
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType},
 };
 
 use super::ledger;
@@ -37,13 +37,16 @@ pub fn on_task_changed<'a>(platform: &'a Platform, tx: &'a Tx, fact: TaskChanged
 /// Ends what is pending: what is overdue was done with the task, what lies ahead is cancelled.
 async fn end(platform: &Platform, tx: &Tx, fact: TaskChanged, done: bool) -> Result<(), Fault> {
     let now = platform.clock.now();
-    let pending = row::Entity::visible_to(fact.user_id)
-        .filter(row::Column::TaskId.eq(fact.task_id))
+    let of_task = || row::Entity::visible_to(fact.user_id).filter(row::Column::TaskId.eq(fact.task_id));
+    let all: Vec<ReminderId> = of_task().all(&**tx).await?.iter().map(|reminder| reminder.id).collect();
+    // First the jobs: what is being delivered right now is waited for, and what it did is seen below.
+    ledger::cancel(tx, &all, now).await?;
+    let pending = of_task()
         .filter(row::Column::Status.eq(Status::Pending))
+        .order_by_asc(row::Column::Id)
+        .lock(LockType::NoKeyUpdate)
         .all(&**tx)
         .await?;
-    let ids: Vec<ReminderId> = pending.iter().map(|reminder| reminder.id).collect();
-    ledger::cancel(tx, &ids, now).await?;
     let (overdue, ahead): (Vec<_>, Vec<_>) =
         pending.into_iter().partition(|reminder| done && reminder.scheduled_at <= now);
     for reminder in &overdue {

@@ -20,7 +20,7 @@ use crate::{
         clock::Instant,
         error::Fault,
         input,
-        page::{Connection, Listed, Page, PageArguments},
+        page::{Connection, KeyKind, Listed, Page, PageArguments},
         scalars::{Cursor, DateTime},
         viewer::Caller,
         walk::{Walk, Walked, Writer},
@@ -254,7 +254,7 @@ impl TaskReminders {
         let platform = ctx.data_unchecked::<Platform>();
         let loader = ctx.data_unchecked::<DataLoader<ReminderLoader>>();
         let rows = loader.load_one(RemindersOf(self.0.task_id)).await.map_err(Fault::shared)?;
-        let page = Page::parse(&arguments, "scheduled", &platform.config.limits)?;
+        let page = Page::parse(&arguments, "scheduled", KeyKind::Instant, &platform.config.limits)?;
         Ok(Walked(Arc::new(connection(&page, rows.unwrap_or_default(), platform.clock.now()))))
     }
 }

@@ -12,7 +12,7 @@ use crate::{
         Platform,
         clock::Instant,
         error::Fault,
-        page::{Connection, Key, Page, PageArguments, Position},
+        page::{Connection, Key, KeyKind, Page, PageArguments, Position},
         viewer::Viewer,
     },
     tasks::Task,
@@ -73,7 +73,7 @@ impl Loader<DeliveriesOf> for ReminderLoader {
 /// When the database fails.
 pub async fn fetch_along(platform: &Platform, user: UserId, tasks: &mut [&mut Task]) -> Result<(), Fault> {
     let mut found = of_tasks(platform, user, tasks.iter().map(|task| task.task_id)).await?;
-    let page = Page::parse(&PageArguments::default(), "scheduled", &platform.config.limits)?;
+    let page = Page::parse(&PageArguments::default(), "scheduled", KeyKind::Instant, &platform.config.limits)?;
     let now = platform.clock.now();
     for task in tasks {
         let rows = found.remove(&task.task_id).unwrap_or_default();

@@ -17,52 +17,7 @@ use async_graphql::{
 };
 
 use super::Refused;
-use crate::platform::config;
-
-/// What a document may have.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    pub document: usize,
-    pub tokens: usize,
-    pub depth: usize,
-    pub introspection_depth: usize,
-    pub fragments: usize,
-    pub spreads: usize,
-    pub selections: usize,
-    pub aliases: usize,
-    pub mutations: usize,
-    pub directives: usize,
-}
-
-impl From<&config::Limits> for Limits {
-    fn from(limits: &config::Limits) -> Self {
-        let &config::Limits {
-            document,
-            tokens,
-            depth,
-            introspection_depth,
-            fragments,
-            spreads,
-            selections,
-            aliases,
-            mutations,
-            directives,
-            ..
-        } = limits;
-        Self {
-            document,
-            tokens,
-            depth,
-            introspection_depth,
-            fragments,
-            spreads,
-            selections,
-            aliases,
-            mutations,
-            directives,
-        }
-    }
-}
+use crate::platform::config::Limits;
 
 /// Parses a document.
 pub(super) fn parse(document: &str) -> Result<ExecutableDocument, Refused> {
@@ -105,13 +60,12 @@ pub(super) fn name_of<'d>(document: &'d ExecutableDocument, wanted: &OperationDe
 }
 
 /// Measures a document. Gives back whether no response key stands twice in any expanded selection set.
-pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<bool, Refused> {
+pub(super) fn check<'d>(document: &'d ExecutableDocument, limits: &'d Limits) -> Result<bool, Refused> {
     let syntactic = count(document);
     most(document.fragments.len(), limits.fragments, "fragments")?;
     most(syntactic.spreads, limits.spreads, "fragment spreads")?;
     most(syntactic.directives, limits.directives, "directives")?;
-    let mut measures = Measures { fragments: &document.fragments, known: HashMap::new() };
-    let mut unique = true;
+    let mut measures = Measures { fragments: &document.fragments, known: HashMap::new(), limits };
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
         let measure = measures.of_set(&operation.selection_set.node)?;
@@ -127,10 +81,13 @@ pub(super) fn check(document: &ExecutableDocument, limits: &Limits) -> Result<bo
             }
             OperationType::Subscription => {}
         }
-        // Bounded by the number of selections that was just checked.
-        unique = unique && keys_are_unique(&operation.selection_set.node, &document.fragments);
+        // A root field that is a list is as long as a page can be.
+        let values = measure.values.saturating_add(measure.values_per_item.saturating_mul(limits.page_limit));
+        most(values, limits.values, "values that it may be answered with, all pages filled")?;
     }
-    Ok(unique)
+    // Bounded by the number of selections that was just checked.
+    let mut operations = document.operations.iter();
+    Ok(operations.all(|(_, operation)| keys_are_unique(&operation.node.selection_set.node, &document.fragments)))
 }
 
 fn most(there: usize, limit: usize, what: &str) -> Result<(), Refused> {
@@ -196,6 +153,10 @@ struct Measure {
     introspection_depth: usize,
     /// Levels, whichever kind.
     levels: usize,
+    /// Values that an answer may have, as far as they do not depend on the size of the page above.
+    values: usize,
+    /// Values for each item of the page above: what stands below `edges` and `nodes`.
+    values_per_item: usize,
 }
 
 impl Measure {
@@ -206,6 +167,8 @@ impl Measure {
         self.depth = self.depth.max(other.depth);
         self.introspection_depth = self.introspection_depth.max(other.introspection_depth);
         self.levels = self.levels.max(other.levels);
+        self.values = self.values.saturating_add(other.values);
+        self.values_per_item = self.values_per_item.saturating_add(other.values_per_item);
     }
 }
 
@@ -213,6 +176,7 @@ struct Measures<'d> {
     fragments: &'d HashMap<Name, Positioned<FragmentDefinition>>,
     /// None: being measured right now, so that meeting it again is a circle.
     known: HashMap<&'d str, Option<Measure>>,
+    limits: &'d Limits,
 }
 
 impl<'d> Measures<'d> {
@@ -232,7 +196,12 @@ impl<'d> Measures<'d> {
         let below = self.of_set(&field.selection_set.node)?;
         let levels = below.levels + 1;
         let introspects = matches!(field.name.node.as_str(), "__schema" | "__type");
+        let values = below.values.saturating_add(below.values_per_item.saturating_mul(self.page_of(field)));
+        let values = values.saturating_add(1);
+        let is_item = matches!(field.name.node.as_str(), "edges" | "nodes");
         Ok(Measure {
+            values: if is_item || introspects { 0 } else { values },
+            values_per_item: if is_item { values } else { 0 },
             selections: below.selections.saturating_add(1),
             aliases: below.aliases.saturating_add(usize::from(field.alias.is_some())),
             roots: 1,
@@ -242,14 +211,24 @@ impl<'d> Measures<'d> {
         })
     }
 
+    /// How many items a page of this field may have.
+    fn page_of(&self, field: &Field) -> usize {
+        let sizes = field.arguments.iter().filter(|(name, _)| matches!(name.node.as_str(), "first" | "last"));
+        // A literal is what it says; a variable may be anything up to the limit.
+        let sizes = sizes.map(|(_, value)| value.node.to_string().parse().unwrap_or(self.limits.page_limit));
+        sizes.max().unwrap_or(self.limits.page_default).min(self.limits.page_limit)
+    }
+
     fn of_fragment(&mut self, name: &'d Name) -> Result<Measure, Refused> {
         match self.known.get(name.as_str()) {
             Some(Some(measure)) => return Ok(*measure),
             Some(None) => return Err(Refused::bad_request("A fragment spreads itself.")),
             None => {}
         }
-        // An unknown fragment is told by validation.
-        let Some(fragment) = self.fragments.get(name.as_str()) else { return Ok(Measure::default()) };
+        // Not left to validation: what measures nothing could be spread without end.
+        let Some(fragment) = self.fragments.get(name.as_str()) else {
+            return Err(Refused::bad_request("A fragment is spread that this document does not have."));
+        };
         self.known.insert(name.as_str(), None);
         let measure = self.of_set(&fragment.node.selection_set.node)?;
         self.known.insert(name.as_str(), Some(measure));

@@ -25,7 +25,6 @@ use futures_util::{
 };
 use moka::sync::Cache;
 
-pub use self::guard::Limits;
 use self::{
     batch::{Batches, Driven, NoDelay},
     coerce::InputTypes,
@@ -84,7 +83,6 @@ pub struct Schema {
     /// Executes what was judged, without validating again.
     executor: Executor,
     platform: Platform,
-    limits: Limits,
     inputs: InputTypes,
     outputs: OutputShapes,
     verdicts: Cache<[u8; 32], Arc<Verdict>>,
@@ -143,12 +141,11 @@ impl Schema {
         let judge = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation).finish();
         // Depth is the guard's business; the executor's own limit would refuse what the guard lets through.
         let executor = build().validation_mode(ValidationMode::Fast).limit_recursive_depth(256).finish();
-        let limits = Limits::from(&platform.config.limits);
         let sdl = executor.sdl();
         let inputs = InputTypes::from_sdl(&sdl);
         let outputs = OutputShapes::from_sdl(&sdl);
         let verdicts = Cache::new(platform.config.limits.document_cache);
-        Self { judge, executor, platform, limits, inputs, outputs, verdicts }
+        Self { judge, executor, platform, inputs, outputs, verdicts }
     }
 
     /// The contract, as `schema.graphql` holds it.
@@ -222,9 +219,10 @@ impl Schema {
     }
 
     async fn judge(&self, query: &str) -> Result<Accepted, Refused> {
-        tokens::check(query, &self.limits)?;
+        let limits = &self.platform.config.limits;
+        tokens::check(query, limits)?;
         let document = guard::parse(query)?;
-        let keys_are_unique = guard::check(&document, &self.limits)?;
+        let keys_are_unique = guard::check(&document, limits)?;
         let mut request = Request::new("");
         request.set_parsed_query(document.clone());
         // Rules that look at values see them at coercion; here every variable is absent.
@@ -237,7 +235,7 @@ impl Schema {
         let real = |error: &ServerError| error.message != PASSED && !mistaken(error);
         let errors: Vec<ServerError> = answer.errors.into_iter().filter(real).collect();
         if !errors.is_empty() {
-            return Err(Refused::by_validation(errors, self.platform.config.limits.errors));
+            return Err(Refused::by_validation(errors, limits.errors));
         }
         self.outputs.check(&document)?;
         Ok(Accepted { document, facts: DocumentFacts { keys_are_unique } })

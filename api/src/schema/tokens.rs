@@ -1,7 +1,8 @@
 //! Counts a document's tokens before it is parsed (GraphQL, October 2021, section 2.1).
 //! Promise: one pass, no recursion: whatever comes, the parser behind it is given little and shallow text.
 
-use super::{Limits, Refused};
+use super::Refused;
+use crate::platform::config::Limits;
 
 /// How deep brackets may nest: the parser recurses for each. Far above what the depth limits let through.
 const NESTING: usize = 64;

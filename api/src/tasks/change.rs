@@ -203,10 +203,6 @@ async fn move_to(
                 now,
             )
             .await?;
-            if before.first_completed_at.is_none() {
-                task.first_completed_at = Set(Some(now));
-                congratulate(platform, tx, before).await?;
-            }
         }
         TaskChange::Reopened | TaskChange::Deleted => {
             task.completed_at = Set(None);
@@ -214,7 +210,13 @@ async fn move_to(
         }
     }
     let fact = TaskChanged { task_id: before.id, user_id: before.user_id, change };
-    platform.facts.task_changed(platform, tx, fact).await
+    platform.facts.task_changed(platform, tx, fact).await?;
+    // Last: everyone locks jobs, deliveries, reminders and then the counter, so that nobody waits in a circle.
+    if change == TaskChange::Completed && before.first_completed_at.is_none() {
+        task.first_completed_at = Set(Some(now));
+        congratulate(platform, tx, before).await?;
+    }
+    Ok(())
 }
 
 async fn congratulate(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(), Fault> {

@@ -7,7 +7,7 @@ use super::graphql::{OrderDirection, Task, TaskOrder, TaskOrderField};
 use crate::platform::{
     Platform,
     error::Fault,
-    page::{Connection, Key, Ordering, Page, PageArguments, Position},
+    page::{Connection, Key, KeyKind, Ordering, Page, PageArguments, Position},
 };
 
 /// A page of a person's tasks.
@@ -18,15 +18,15 @@ pub(super) async fn list(
     order: TaskOrder,
     counted: bool,
 ) -> Result<Connection<Task>, Fault> {
-    let (name, column, instants) = match order.field {
-        TaskOrderField::CreatedAt => ("created", row::Column::CreatedAt, true),
-        TaskOrderField::UpdatedAt => ("updated", row::Column::UpdatedAt, true),
-        TaskOrderField::DueAt => ("due", row::Column::DueKey, true),
-        TaskOrderField::Priority => ("priority", row::Column::Priority, false),
-        TaskOrderField::Title => ("title", row::Column::TitleKey, false),
+    let (name, column, kind) = match order.field {
+        TaskOrderField::CreatedAt => ("created", row::Column::CreatedAt, KeyKind::Instant),
+        TaskOrderField::UpdatedAt => ("updated", row::Column::UpdatedAt, KeyKind::Instant),
+        TaskOrderField::DueAt => ("due", row::Column::DueKey, KeyKind::Instant),
+        TaskOrderField::Priority => ("priority", row::Column::Priority, KeyKind::Number),
+        TaskOrderField::Title => ("title", row::Column::TitleKey, KeyKind::Text),
     };
-    let page = Page::parse(arguments, name, &platform.config.limits)?;
-    let ordering = Ordering { name, column, instants, descending: order.direction == OrderDirection::Desc };
+    let page = Page::parse(arguments, name, kind, &platform.config.limits)?;
+    let ordering = Ordering { name, column, kind, descending: order.direction == OrderDirection::Desc };
     let mine = row::Entity::visible_to(user);
     let rows = page.select(mine.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
     let position = |row: &row::Model| {

@@ -197,6 +197,8 @@ settings! {
         DOCUMENT_SPREADS => spreads: usize = "100";
         /// Fields of an operation once every fragment is written out.
         DOCUMENT_SELECTIONS => selections: usize = "2000";
+        /// Values that an answer may have if every page of it were full.
+        DOCUMENT_VALUES => values: usize = "100000";
         /// Aliases in an operation once every fragment is written out.
         DOCUMENT_ALIASES => aliases: usize = "15";
         /// Mutations in one operation.

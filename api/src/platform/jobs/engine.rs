@@ -37,6 +37,11 @@ pub struct Failed {
     pub next_attempt_at: Option<Instant>,
 }
 
+/// Between two looks at least.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+/// Until a job is tried again that our own database held up.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+
 struct Kind {
     name: &'static str,
     batch: u64,
@@ -130,16 +135,18 @@ impl Worker {
         let mut batches = JoinSet::new();
         let too_late = CancellationToken::new();
         while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
-            let held = match queue::claim(&self.platform.db, self.kind.name, config.lease, self.kind.batch).await {
-                Ok(held) => held,
-                Err(cause) => {
-                    tracing::warn!(%cause, kind = self.kind.name, "jobs cannot be claimed");
-                    Vec::new()
-                }
-            };
+            let claimed = queue::claim(&self.platform.db, self.kind.name, config.lease, self.kind.batch).await;
+            let failed = claimed.as_ref().err().map(ToString::to_string);
+            let held = self.isolate(claimed.unwrap_or_default()).await;
             if held.is_empty() {
                 drop(permit);
-                let wait = self.wait().await;
+                let wait = match failed {
+                    None => self.wait().await,
+                    Some(cause) => {
+                        tracing::warn!(cause, kind = self.kind.name, "jobs cannot be claimed");
+                        config.poll
+                    }
+                };
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = hints.notified() => {}
@@ -164,11 +171,21 @@ impl Worker {
         }
     }
 
+    /// A job over which a worker vanished is done alone, before others: so only the one that is at fault crashes again,
+    /// and what happened to be in the same batch is never put aside for it.
+    async fn isolate(&self, mut held: Vec<Held>) -> Vec<Held> {
+        let Some(suspect) = held.iter().position(|job| job.crashes > 0) else { return held };
+        let suspect = held.swap_remove(suspect);
+        hand_back(&self.platform, &held).await;
+        vec![suspect]
+    }
+
     /// Until the next due moment, but no longer than the poll, which is spread so that instances do not keep step.
     async fn wait(&self) -> Duration {
         let poll = self.platform.config.jobs.poll.mul_f64(self.platform.random.jitter(0.2));
         match queue::next_due_in(&self.platform.db, self.platform.clock.now(), self.kind.name).await {
-            Ok(Some(due)) => due.min(poll),
+            // Not at once: what is due and could not be claimed is being claimed by somebody else.
+            Ok(Some(due)) => due.max(LEAST_WAIT).min(poll),
             Ok(None) => poll,
             Err(cause) => {
                 tracing::warn!(%cause, kind = self.kind.name, "the next due job cannot be looked up");
@@ -247,10 +264,21 @@ async fn settle(platform: &Platform, kind: &Kind, job: &Held, failure: Failure) 
     let counted = matches!(failure, Failure::Refused(_));
     let attempts = job.attempts + i32::from(counted);
     let age = (platform.clock.now() - job.created_at.max(job.due_at)).to_std().unwrap_or_default();
-    let over = matches!(failure, Failure::Permanent(_)) || attempts >= config.attempts || age >= config.give_up_after;
+    let over = match failure {
+        Failure::Permanent(_) => true,
+        Failure::Busy(_) => false,
+        Failure::Refused(_) | Failure::Unreachable(_) => attempts >= config.attempts || age >= config.give_up_after,
+    };
     let error = failure.error();
     let doublings = u32::try_from(attempts.max(1) - 1).unwrap_or(0).min(20);
-    let wait = (config.retry_first * 2u32.pow(doublings)).min(config.retry_longest);
+    let wait = match failure {
+        Failure::Busy(_) => BUSY_WAIT,
+        // Waiting as long as it has been waited doubles the time with each try.
+        Failure::Unreachable(_) => age.max(config.retry_first).min(config.retry_longest),
+        Failure::Refused(_) | Failure::Permanent(_) => {
+            (config.retry_first * 2u32.pow(doublings)).min(config.retry_longest)
+        }
+    };
     let wait = (!over).then(|| wait.mul_f64(platform.random.jitter(0.1)));
     let settled = match wait {
         None => queue::bury(&platform.db, job, error).await,

@@ -15,7 +15,7 @@ pub use self::{
     engine::{Engine, Failed},
     queue::{NewJob, cancel, enqueue, finish},
 };
-use super::clock::Instant;
+use super::{clock::Instant, error::Fault};
 
 /// A job that this worker holds.
 #[derive(Clone, Debug)]
@@ -37,22 +37,32 @@ pub struct Held {
     pub created_at: Instant,
 }
 
-/// How a try ended that did not finish the job.
+/// How a try ended that did not finish the job. The texts are for the ledger, which its owner reads, and for the log:
+/// no address, no cause chain.
 #[derive(Clone, Debug)]
 pub enum Failure {
     /// The other side answered that it cannot now: counts as an attempt.
     Refused(String),
     /// The other side could not be reached: tried again, at no cost.
     Unreachable(String),
+    /// Our own database did not do its part: tried again in a moment, at no cost and without end.
+    Busy(String),
     /// Never going to work: put aside.
     Permanent(String),
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Self {
+        tracing::warn!(?fault, "a job met a fault");
+        Self::Busy("The service was busy.".into())
+    }
 }
 
 impl Failure {
     /// What went wrong, for the log and the ledger.
     pub fn error(&self) -> &str {
         match self {
-            Self::Refused(error) | Self::Unreachable(error) | Self::Permanent(error) => error,
+            Self::Refused(error) | Self::Unreachable(error) | Self::Busy(error) | Self::Permanent(error) => error,
         }
     }
 }

@@ -57,9 +57,9 @@ impl Mailbox {
             *next
         };
         let id = format!("{}-{number:06}", caught_at.format("%Y%m%dT%H%M%S%.6fZ"));
-        // The subject helps a developer who only looks at the log; it carries no code and no address.
-        tracing::info!(mail = %id, "a mail was caught: see /dev/mailbox");
         let Mail { to, to_name, subject, text, html, .. } = mail;
+        // In development only, for whoever looks at the log alone. No subject carries a code or an address.
+        tracing::info!(mail = %id, subject, "a mail was caught: see /dev/mailbox");
         let caught = CaughtMail { id, message_id, caught_at, to, to_name, subject, text, html };
         let bytes = serde_json::to_vec(&caught).map_err(|e| e.to_string())?;
         let path = self.0.folder.join(format!("{}.json", caught.id));

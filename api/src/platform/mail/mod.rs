@@ -75,18 +75,13 @@ impl Mailer {
     pub async fn send(&self, mail: Mail) -> Result<(), Failure> {
         let message_id = format!("<{}@{}>", mail.id, self.from.email.domain());
         match &self.way {
-            Way::Caught(mailbox) => mailbox.catch(mail, message_id).await.map_err(Failure::Unreachable),
+            Way::Caught(mailbox) => mailbox.catch(mail, message_id).await.map_err(|cause| {
+                tracing::error!(cause, "a mail cannot be caught");
+                Failure::Unreachable("The mailbox could not be written.".into())
+            }),
             Way::Smtp(transport) => {
                 let message = self.compose(mail, message_id)?;
-                transport.send(message).await.map(drop).map_err(|error| {
-                    if error.is_permanent() {
-                        Failure::Permanent(error.to_string())
-                    } else if error.is_transient() {
-                        Failure::Refused(error.to_string())
-                    } else {
-                        Failure::Unreachable(error.to_string())
-                    }
-                })
+                transport.send(message).await.map(drop).map_err(|error| told(&error))
             }
         }
     }
@@ -106,14 +101,32 @@ impl Mailer {
     }
 
     fn compose(&self, mail: Mail, message_id: String) -> Result<Message, Failure> {
-        let impossible = |error: String| Failure::Permanent(format!("this mail cannot be made: {error}"));
-        let address = mail.to.parse().map_err(|e: lettre::address::AddressError| impossible(e.to_string()))?;
+        let impossible = || Failure::Permanent("No mail can be made for this address.".into());
+        let address = mail.to.parse().map_err(|_| impossible())?;
         Message::builder()
             .from(self.from.clone())
             .to(Address::new(Some(mail.to_name), address))
             .subject(mail.subject)
             .message_id(Some(message_id))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))
-            .map_err(|error| impossible(error.to_string()))
+            .map_err(|_| impossible())
+    }
+}
+
+/// What an error of SMTP means (RFC 5321 section 4.2.1). Its own text may name the address: only the code is told.
+fn told(error: &lettre::transport::smtp::Error) -> Failure {
+    let code = error.status().map(|code| code.to_string());
+    match code.as_deref() {
+        // Our own login is at fault (RFC 4954 section 6), not the mail: it goes out when that is mended.
+        Some("530" | "534" | "535" | "538") => {
+            tracing::error!(code, "the mail server refuses our login: see SMTP_URL");
+            Failure::Unreachable("The mail server could not be used.".into())
+        }
+        Some(code) if error.is_permanent() => Failure::Permanent(format!("The mail server refused it ({code}).")),
+        Some(code) => Failure::Refused(format!("The mail server asked to try later ({code}).")),
+        None => {
+            tracing::warn!(cause = %error, "the mail server cannot be reached");
+            Failure::Unreachable("The mail server could not be reached.".into())
+        }
     }
 }
