@@ -5,10 +5,11 @@ use sea_orm::entity::prelude::*;
 use crate::{AttachmentId, TaskId, UserId};
 
 /// How far a file has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Status {
     /// Announced; its bytes have not been confirmed.
+    #[default]
     #[sea_orm(string_value = "PENDING")]
     Pending,
     /// Arrived; being looked at and optimised.

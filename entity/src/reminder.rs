@@ -5,9 +5,10 @@ use sea_orm::entity::prelude::*;
 use crate::{ReminderId, TaskId, UserId};
 
 /// By which way besides the app a reminder goes out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Kind {
+    #[default]
     #[sea_orm(string_value = "EMAIL")]
     Email,
     #[sea_orm(string_value = "PUSH")]
@@ -17,9 +18,10 @@ pub enum Kind {
 }
 
 /// Where a reminder stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Status {
+    #[default]
     #[sea_orm(string_value = "PENDING")]
     Pending,
     #[sea_orm(string_value = "COMPLETED")]

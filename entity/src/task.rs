@@ -5,9 +5,10 @@ use sea_orm::{QueryFilter, entity::prelude::*};
 use crate::{TaskId, UserId};
 
 /// Where a task stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "String", db_type = "Text")]
 pub enum Status {
+    #[default]
     #[sea_orm(string_value = "TODO")]
     Todo,
     #[sea_orm(string_value = "IN_PROGRESS")]
@@ -17,11 +18,12 @@ pub enum Status {
 }
 
 /// How much a task matters; the number sorts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
 #[sea_orm(rs_type = "i16", db_type = "SmallInteger")]
 pub enum Priority {
     #[sea_orm(num_value = 1)]
     Low,
+    #[default]
     #[sea_orm(num_value = 2)]
     Medium,
     #[sea_orm(num_value = 3)]

@@ -169,6 +169,27 @@ both! {
         let long = server.data(&ada, &list("id"), json!({})).await;
         assert_eq!(short, long);
         assert_eq!(short.to_string(), long.to_string());
+        // Only the columns that are shown are read: each field alone, aliased and in a fragment, is as it is with all.
+        let names = |kind: &str| match kind {
+            "" => "title description link dueAt dueOn priority category status completedAt version createdAt updatedAt id",
+            "reminders" => "message scheduledAt type status overdue completeOnDelivery completedAt cancelledAt version createdAt updatedAt id",
+            _ => "fileName contentType sizeBytes optimisedSizeBytes status rejection createdAt id",
+        };
+        for (kind, of) in [("", "Task"), ("reminders", "Reminder"), ("attachments", "Attachment")] {
+            for name in names(kind).split(' ') {
+                let wrap = |inner: String| if kind.is_empty() { format!("{{ viewer {{ tasks {{ nodes {{ {inner} }} }} }} }}") } else { format!("{{ viewer {{ tasks {{ nodes {{ {kind} {{ edges {{ node {{ {inner} }} }} }} }} }} }} }}") };
+                let plain = server.data(&ada, &wrap(name.to_owned()), json!({})).await;
+                let fragment = server.data(&ada, &format!("{} fragment X on {of} {{ {name} }}", wrap("...X".into())), json!({})).await;
+                assert_eq!(plain, fragment, "{kind} {name}");
+                let aliased = server.data(&ada, &wrap(format!("... on {of} {{ x: {name} }}")), json!({})).await;
+                assert_eq!(plain.to_string().replace(&format!("\"{name}\":"), "\"x\":"), aliased.to_string(), "{kind} {name}");
+                let all = server.data(&ada, &wrap(names(kind).to_owned()), json!({})).await;
+                let here = if kind.is_empty() { "/viewer/tasks/nodes/1" } else { &format!("/viewer/tasks/nodes/1/{kind}/edges/0/node") };
+                assert_eq!(plain.pointer(here).expect("a row")[name], all.pointer(here).expect("a row")[name], "{kind} {name}");
+                let by_node = server.data(&ada, &format!("query($id: ID!) {{ node(id: $id) {{ ... on {of} {{ {name} }} }} }}"), json!({ "id": all.pointer(here).expect("a row")["id"] })).await;
+                assert_eq!(plain.pointer(here), by_node.pointer("/node"), "{kind} {name}: as the whole row tells it");
+            }
+        }
         let argued = server.data(&ada, "{ viewer { tasks { nodes { reminders(first: 0) { totalCount nodes { id } pageInfo { hasNextPage } } } } } }", json!({})).await;
         assert_eq!(argued["viewer"]["tasks"]["nodes"][1]["reminders"], json!({ "totalCount": 1, "nodes": [], "pageInfo": { "hasNextPage": true } }));
     }

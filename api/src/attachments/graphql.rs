@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use async_graphql::{Context, Enum, ID, Object, SimpleObject, dataloader::DataLoader, parser::types::SelectionSet};
 use entity::{AttachmentId, UserId, attachment as row};
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryResult};
 
 use super::loaders::{AttachmentLoader, AttachmentsOf};
 use crate::{
     platform::{
         Platform,
         error::Fault,
+        fields::Cells,
         page::{Connection, Key, KeyKind, Listed, Page, PageArguments, Position},
         scalars::{Cursor, DateTime},
         walk::{Walk, Walked, Writer},
@@ -51,6 +52,31 @@ pub struct Attachment {
     rejection: Option<String>,
     /// When it was announced.
     created_at: DateTime,
+    #[graphql(skip)]
+    attachment_id: AttachmentId,
+}
+
+impl Attachment {
+    /// An attachment as far as it is shown: `row` begins with task, id and moment.
+    pub(super) fn shown(row: &QueryResult, mut cells: Cells<'_>) -> Result<Self, DbErr> {
+        let id: AttachmentId = row.try_get_by_index(1)?;
+        Ok(Self {
+            id: ID(id.to_string()),
+            created_at: DateTime(row.try_get_by_index(2)?),
+            file_name: cells.next()?,
+            content_type: cells.next()?,
+            size_bytes: int(cells.next()?),
+            optimised_size_bytes: cells.next::<Option<i64>>()?.map(int),
+            status: cells.next::<row::Status>()?.into(),
+            rejection: cells.next()?,
+            attachment_id: id,
+        })
+    }
+
+    /// Where it stands among the attachments of its task.
+    pub(super) fn position(&self) -> Position {
+        Position { key: Key::at(self.created_at.0), id: self.attachment_id.uuid() }
+    }
 }
 
 impl From<row::Model> for Attachment {
@@ -64,6 +90,7 @@ impl From<row::Model> for Attachment {
             status: row.status.into(),
             rejection: row.rejection,
             created_at: DateTime(row.created_at),
+            attachment_id: row.id,
         }
     }
 }

@@ -4,14 +4,15 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 use entity::{TaskId, UserId, attachment as row};
-use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
-use super::graphql::connection;
+use super::graphql::Attachment;
 use crate::{
     platform::{
         Platform,
         error::Fault,
-        page::{Connection, KeyKind, Page, PageArguments},
+        fields::{Chosen, Fields},
+        page::{KeyKind, Page, PageArguments},
         viewer::Viewer,
     },
     tasks::Task,
@@ -38,19 +39,51 @@ impl Loader<AttachmentsOf> for AttachmentLoader {
     }
 }
 
-/// Fetches the attachments of a page of tasks at once, and puts them with their tasks.
+/// Fetches the attachments of a page of tasks at once, as far as they are shown, and puts them with their tasks.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fetch_along(platform: &Platform, user: UserId, tasks: &mut [&mut Task]) -> Result<(), Fault> {
-    let mut found = of_tasks(platform, user, tasks.iter().map(|task| task.task_id)).await?;
+pub async fn fetch_along(
+    platform: &Platform,
+    user: UserId,
+    tasks: &mut [&mut Task],
+    fields: &Fields<'_>,
+) -> Result<(), Fault> {
+    let chosen = Chosen::new(COLUMNS, fields);
+    let query = ordered(user, tasks.iter().map(|task| task.task_id))
+        .select_only()
+        .columns([row::Column::TaskId, row::Column::Id, row::Column::CreatedAt])
+        .columns(chosen.columns.iter().copied());
+    let mut found: HashMap<TaskId, Vec<Attachment>> = HashMap::with_capacity(tasks.len());
+    for row in platform.db.read().query_all(&query.into_query()).await? {
+        let task: TaskId = row.try_get_by_index(0)?;
+        found.entry(task).or_default().push(Attachment::shown(&row, chosen.read(&row, 3))?);
+    }
     let page = Page::parse(&PageArguments::default(), "created", KeyKind::Instant, &platform.config.limits)?;
     for task in tasks {
-        let rows = found.remove(&task.task_id).unwrap_or_default();
-        let connection: Connection<_> = connection(&page, rows);
+        let attachments = found.remove(&task.task_id).unwrap_or_default();
+        let connection = page.connection_of_all(attachments, Attachment::position, |attachment| attachment);
         task.extras.put("attachments", Arc::new(connection));
     }
     Ok(())
+}
+
+/// The fields of an attachment with their columns, in the order in which [`Attachment::shown`] reads them; `id` and
+/// `createdAt` come before them in any case.
+const COLUMNS: &[(&str, row::Column)] = &[
+    ("fileName", row::Column::FileName),
+    ("contentType", row::Column::ContentType),
+    ("sizeBytes", row::Column::SizeBytes),
+    ("optimisedSizeBytes", row::Column::OptimisedSizeBytes),
+    ("status", row::Column::Status),
+    ("rejection", row::Column::Rejection),
+];
+
+fn ordered(user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {
+    row::Entity::visible_to(user)
+        .filter(row::Column::TaskId.is_in(tasks))
+        .order_by_asc(row::Column::CreatedAt)
+        .order_by_asc(row::Column::Id)
 }
 
 /// A task has few attachments, so that all of a page of tasks are fetched by one statement.
@@ -59,12 +92,7 @@ async fn of_tasks(
     user: UserId,
     tasks: impl Iterator<Item = TaskId>,
 ) -> Result<HashMap<TaskId, Vec<row::Model>>, DbErr> {
-    let rows = row::Entity::visible_to(user)
-        .filter(row::Column::TaskId.is_in(tasks))
-        .order_by_asc(row::Column::CreatedAt)
-        .order_by_asc(row::Column::Id)
-        .all(platform.db.read())
-        .await?;
+    let rows = ordered(user, tasks).all(platform.db.read()).await?;
     let mut by_task: HashMap<TaskId, Vec<row::Model>> = HashMap::new();
     for row in rows {
         by_task.entry(row.task_id).or_default().push(row);

@@ -9,6 +9,7 @@ pub mod config;
 pub mod db;
 pub mod error;
 pub mod facts;
+pub mod fields;
 pub mod idempotency;
 pub mod input;
 pub mod jobs;

@@ -7,7 +7,7 @@ use async_graphql::{
     parser::types::SelectionSet,
 };
 use entity::{ReminderId, TaskId, UserId, delivery, reminder as row};
-use sea_orm::{ColumnTrait, QueryFilter};
+use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryResult};
 
 use super::{
     create,
@@ -19,8 +19,9 @@ use crate::{
         Platform,
         clock::Instant,
         error::Fault,
+        fields::Cells,
         input,
-        page::{Connection, KeyKind, Listed, Page, PageArguments},
+        page::{Connection, Key, KeyKind, Listed, Page, PageArguments, Position},
         scalars::{Cursor, DateTime},
         viewer::Caller,
         walk::{Walk, Walked, Writer},
@@ -175,6 +176,34 @@ impl Reminder {
             reminder_id: row.id,
             task_id: row.task_id,
         }
+    }
+
+    /// A reminder of a task as far as it is shown: `row` begins with task, id, moment and status.
+    pub(super) fn shown(task: TaskId, row: &QueryResult, mut cells: Cells<'_>, now: Instant) -> Result<Self, DbErr> {
+        let id: ReminderId = row.try_get_by_index(1)?;
+        let scheduled_at: Instant = row.try_get_by_index(2)?;
+        let status: row::Status = row.try_get_by_index(3)?;
+        Ok(Self {
+            id: ID(id.to_string()),
+            scheduled_at: DateTime(scheduled_at),
+            status: status.into(),
+            overdue: status == row::Status::Pending && scheduled_at < now,
+            message: cells.next()?,
+            kind: cells.next::<row::Kind>()?.into(),
+            complete_on_delivery: cells.next()?,
+            completed_at: cells.next::<Option<Instant>>()?.map(DateTime),
+            cancelled_at: cells.next::<Option<Instant>>()?.map(DateTime),
+            version: cells.next()?,
+            created_at: DateTime(cells.next()?),
+            updated_at: DateTime(cells.next()?),
+            reminder_id: id,
+            task_id: Some(task),
+        })
+    }
+
+    /// Where it stands among the reminders of its task.
+    pub(super) fn position(&self) -> Position {
+        Position { key: Key::at(self.scheduled_at.0), id: self.reminder_id.uuid() }
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc};
 
 use async_graphql::dataloader::Loader;
 use entity::{ReminderId, TaskId, UserId, delivery, reminder as row};
-use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryOrder};
+use sea_orm::{ColumnTrait, ConnectionTrait, DbErr, QueryFilter, QueryOrder, QuerySelect, QueryTrait, Select};
 
 use super::graphql::Reminder;
 use crate::{
@@ -12,6 +12,7 @@ use crate::{
         Platform,
         clock::Instant,
         error::Fault,
+        fields::{Chosen, Fields},
         page::{Connection, Key, KeyKind, Page, PageArguments, Position},
         viewer::Viewer,
     },
@@ -67,19 +68,54 @@ impl Loader<DeliveriesOf> for ReminderLoader {
     }
 }
 
-/// Fetches the reminders of a page of tasks at once, and puts them with their tasks.
+/// Fetches the reminders of a page of tasks at once, as far as they are shown, and puts them with their tasks.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn fetch_along(platform: &Platform, user: UserId, tasks: &mut [&mut Task]) -> Result<(), Fault> {
-    let mut found = of_tasks(platform, user, tasks.iter().map(|task| task.task_id)).await?;
-    let page = Page::parse(&PageArguments::default(), "scheduled", KeyKind::Instant, &platform.config.limits)?;
+pub async fn fetch_along(
+    platform: &Platform,
+    user: UserId,
+    tasks: &mut [&mut Task],
+    fields: &Fields<'_>,
+) -> Result<(), Fault> {
+    let chosen = Chosen::new(COLUMNS, fields);
+    let query = ordered(user, tasks.iter().map(|task| task.task_id))
+        .select_only()
+        .columns([row::Column::TaskId, row::Column::Id, row::Column::ScheduledAt, row::Column::Status])
+        .columns(chosen.columns.iter().copied());
     let now = platform.clock.now();
+    let mut found: HashMap<TaskId, Vec<Reminder>> = HashMap::with_capacity(tasks.len());
+    for row in platform.db.read().query_all(&query.into_query()).await? {
+        let task: TaskId = row.try_get_by_index(0)?;
+        found.entry(task).or_default().push(Reminder::shown(task, &row, chosen.read(&row, 4), now)?);
+    }
+    let page = Page::parse(&PageArguments::default(), "scheduled", KeyKind::Instant, &platform.config.limits)?;
     for task in tasks {
-        let rows = found.remove(&task.task_id).unwrap_or_default();
-        task.extras.put("reminders", Arc::new(connection(&page, rows, now)));
+        let reminders = found.remove(&task.task_id).unwrap_or_default();
+        let connection = page.connection_of_all(reminders, Reminder::position, |reminder| reminder);
+        task.extras.put("reminders", Arc::new(connection));
     }
     Ok(())
+}
+
+/// The fields of a reminder with their columns, in the order in which [`Reminder::shown`] reads them; `id`,
+/// `scheduledAt` and `status` come before them in any case.
+const COLUMNS: &[(&str, row::Column)] = &[
+    ("message", row::Column::Message),
+    ("type", row::Column::Kind),
+    ("completeOnDelivery", row::Column::CompletesOnDelivery),
+    ("completedAt", row::Column::CompletedAt),
+    ("cancelledAt", row::Column::CancelledAt),
+    ("version", row::Column::Version),
+    ("createdAt", row::Column::CreatedAt),
+    ("updatedAt", row::Column::UpdatedAt),
+];
+
+fn ordered(user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {
+    row::Entity::visible_to(user)
+        .filter(row::Column::TaskId.is_in(tasks))
+        .order_by_asc(row::Column::ScheduledAt)
+        .order_by_asc(row::Column::Id)
 }
 
 /// The connection of a task's reminders, which are wholly in memory.
@@ -94,12 +130,7 @@ async fn of_tasks(
     user: UserId,
     tasks: impl Iterator<Item = TaskId>,
 ) -> Result<HashMap<TaskId, Vec<row::Model>>, DbErr> {
-    let rows = row::Entity::visible_to(user)
-        .filter(row::Column::TaskId.is_in(tasks))
-        .order_by_asc(row::Column::ScheduledAt)
-        .order_by_asc(row::Column::Id)
-        .all(platform.db.read())
-        .await?;
+    let rows = ordered(user, tasks).all(platform.db.read()).await?;
     let mut by_task: HashMap<TaskId, Vec<row::Model>> = HashMap::new();
     for row in rows {
         if let Some(task) = row.task_id {

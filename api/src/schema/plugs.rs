@@ -1,13 +1,13 @@
 //! Edges between rooms: each is an object of the room that owns the data, plugged onto the type of another.
 
-use async_graphql::{ComplexObject, Context, OutputType, SelectionField, dataloader::DataLoader};
+use async_graphql::{ComplexObject, Context, OutputType, dataloader::DataLoader};
 use futures_util::future::BoxFuture;
 
 use crate::{
     accounts::graphql::{User, UserProfile},
     attachments::{self, graphql::TaskAttachments},
     notifications::graphql::{Notification, UserNotifications},
-    platform::{Platform, error::Fault, page::Connection, viewer::Caller},
+    platform::{Platform, error::Fault, fields::Fields, page::Connection, viewer::Caller},
     reminders::{self, graphql::TaskReminders},
     tasks::{
         Task,
@@ -70,29 +70,15 @@ pub(super) fn fetch_edges<'a>(
         if tasks.is_empty() {
             return Ok(());
         }
-        let (with_reminders, with_attachments) = (wants(ctx, "reminders"), wants(ctx, "attachments"));
-        if with_reminders {
-            reminders::loaders::fetch_along(platform, viewer.user_id, &mut tasks).await?;
+        let fields = Fields::of(ctx).items();
+        if fields.has_plain("reminders") {
+            let wanted = fields.below("reminders").items();
+            reminders::loaders::fetch_along(platform, viewer.user_id, &mut tasks, &wanted).await?;
         }
-        if with_attachments {
-            attachments::loaders::fetch_along(platform, viewer.user_id, &mut tasks).await?;
+        if fields.has_plain("attachments") {
+            let wanted = fields.below("attachments").items();
+            attachments::loaders::fetch_along(platform, viewer.user_id, &mut tasks, &wanted).await?;
         }
         Ok(())
-    })
-}
-
-/// Whether this edge of the tasks of a page is selected as it is without arguments.
-fn wants(ctx: &Context<'_>, edge: &str) -> bool {
-    let plain = |field: &SelectionField<'_>| {
-        field.name() == edge && field.arguments().is_ok_and(|arguments| arguments.is_empty())
-    };
-    let field = ctx.field();
-    field.selection_set().any(|list| match list.name() {
-        "nodes" => list.selection_set().any(|field| plain(&field)),
-        "edges" => list
-            .selection_set()
-            .filter(|item| item.name() == "node")
-            .any(|node| node.selection_set().any(|field| plain(&field))),
-        _ => false,
     })
 }

@@ -3,7 +3,7 @@
 use async_graphql::{
     Context, Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject, parser::types::SelectionSet,
 };
-use entity::{TaskId, UserId, task as row};
+use entity::{Instant, LocalDate, TaskId, UserId, task as row};
 use futures_util::future::BoxFuture;
 use sea_orm::{ColumnTrait, QueryFilter};
 
@@ -17,6 +17,7 @@ use crate::{
     platform::{
         Platform,
         error::{Fault, Refusal, UserError, UserErrorCode as Code},
+        fields::Fields,
         input,
         page::{Connection, Listed, PageArguments},
         scalars::{Cursor, Date, DateTime, Url},
@@ -88,8 +89,46 @@ pub struct Task {
     pub extras: Extras,
 }
 
+/// The columns that a task shows.
+pub(super) struct Columns {
+    pub(super) id: TaskId,
+    pub(super) title: String,
+    pub(super) description: Option<String>,
+    pub(super) link: Option<String>,
+    pub(super) due_at: Option<Instant>,
+    pub(super) due_on: Option<LocalDate>,
+    pub(super) priority: row::Priority,
+    pub(super) category: Option<String>,
+    pub(super) status: row::Status,
+    pub(super) completed_at: Option<Instant>,
+    pub(super) version: i32,
+    pub(super) created_at: Instant,
+    pub(super) updated_at: Instant,
+}
+
 impl From<row::Model> for Task {
     fn from(row: row::Model) -> Self {
+        Columns {
+            id: row.id,
+            title: row.title,
+            description: row.description,
+            link: row.link,
+            due_at: row.due_at,
+            due_on: row.due_on,
+            priority: row.priority,
+            category: row.category,
+            status: row.status,
+            completed_at: row.completed_at,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+        .into()
+    }
+}
+
+impl From<Columns> for Task {
+    fn from(row: Columns) -> Self {
         Self {
             id: ID(row.id.to_string()),
             title: row.title,
@@ -334,8 +373,8 @@ impl UserTasks {
     ) -> Result<Walked<Connection<Task>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let arguments = PageArguments { first, after, last, before };
-        let counted = ctx.look_ahead().field("totalCount").exists();
-        let mut tasks = list::list(platform, self.0, &arguments, order_by.unwrap_or_default(), counted).await?;
+        let fields = Fields::of(ctx);
+        let mut tasks = list::list(platform, self.0, &arguments, order_by.unwrap_or_default(), &fields).await?;
         ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
         Ok(Walked(tasks))
     }

@@ -1,12 +1,13 @@
 //! Listing tasks: one index for each order.
 
-use entity::{UserId, task as row};
-use sea_orm::PaginatorTrait;
+use entity::{TaskId, UserId, task as row};
+use sea_orm::{ConnectionTrait, DbErr, PaginatorTrait, QuerySelect, QueryTrait};
 
-use super::graphql::{OrderDirection, Task, TaskOrder, TaskOrderField};
+use super::graphql::{Columns, OrderDirection, Task, TaskOrder, TaskOrderField};
 use crate::platform::{
     Platform,
     error::Fault,
+    fields::{Cells, Chosen, Fields},
     page::{Connection, Key, KeyKind, Ordering, Page, PageArguments, Position},
 };
 
@@ -16,7 +17,7 @@ pub(super) async fn list(
     user: UserId,
     arguments: &PageArguments,
     order: TaskOrder,
-    counted: bool,
+    fields: &Fields<'_>,
 ) -> Result<Connection<Task>, Fault> {
     let (name, column, kind) = match order.field {
         TaskOrderField::CreatedAt => ("created", row::Column::CreatedAt, KeyKind::Instant),
@@ -28,28 +29,62 @@ pub(super) async fn list(
     let page = Page::parse(arguments, name, kind, &platform.config.limits)?;
     let ordering = Ordering { name, column, kind, descending: order.direction == OrderDirection::Desc };
     let mine = row::Entity::visible_to(user);
-    let rows = page.select(mine.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
-    let position = |row: &row::Model| {
-        let key = match order.field {
-            TaskOrderField::CreatedAt => Key::at(row.created_at),
-            TaskOrderField::UpdatedAt => Key::at(row.updated_at),
-            TaskOrderField::DueAt => Key::at(row.due_key),
-            TaskOrderField::Priority => Key::Number(priority_number(row.priority)),
-            TaskOrderField::Title => Key::Text(row.title_key.clone()),
-        };
-        Position { key, id: row.id.uuid() }
-    };
-    let mut connection = page.connection(rows, position, Task::from);
-    if counted {
+    let chosen = Chosen::new(COLUMNS, &fields.items());
+    let query = page
+        .select(mine.clone(), ordering, row::Column::Id)
+        .select_only()
+        .columns([row::Column::Id, column])
+        .columns(chosen.columns.iter().copied());
+    let rows = platform.db.read().query_all(&query.into_query()).await?;
+    let rows: Vec<(Position, Task)> = rows
+        .iter()
+        .map(|row| {
+            let id: TaskId = row.try_get_by_index(0)?;
+            let key = match kind {
+                KeyKind::Instant => Key::at(row.try_get_by_index(1)?),
+                KeyKind::Number => Key::Number(row.try_get_by_index::<i16>(1)?.into()),
+                KeyKind::Text => Key::Text(row.try_get_by_index(1)?),
+            };
+            Ok((Position { key, id: id.uuid() }, task(id, chosen.read(row, 2))?))
+        })
+        .collect::<Result<_, DbErr>>()?;
+    let mut connection = page.connection(rows, |(position, _)| position.clone(), |(_, task)| task);
+    if fields.has("totalCount") {
         connection.total_count = Some(mine.count(platform.db.read()).await? as i64);
     }
     Ok(connection)
 }
 
-fn priority_number(priority: row::Priority) -> i64 {
-    match priority {
-        row::Priority::Low => 1,
-        row::Priority::Medium => 2,
-        row::Priority::High => 3,
-    }
+/// The fields of a task with their columns, in the order in which [`task`] reads them.
+const COLUMNS: &[(&str, row::Column)] = &[
+    ("title", row::Column::Title),
+    ("description", row::Column::Description),
+    ("link", row::Column::Link),
+    ("dueAt", row::Column::DueAt),
+    ("dueOn", row::Column::DueOn),
+    ("priority", row::Column::Priority),
+    ("category", row::Column::Category),
+    ("status", row::Column::Status),
+    ("completedAt", row::Column::CompletedAt),
+    ("version", row::Column::Version),
+    ("createdAt", row::Column::CreatedAt),
+    ("updatedAt", row::Column::UpdatedAt),
+];
+
+fn task(id: TaskId, mut cells: Cells<'_>) -> Result<Task, DbErr> {
+    Ok(Task::from(Columns {
+        id,
+        title: cells.next()?,
+        description: cells.next()?,
+        link: cells.next()?,
+        due_at: cells.next()?,
+        due_on: cells.next()?,
+        priority: cells.next()?,
+        category: cells.next()?,
+        status: cells.next()?,
+        completed_at: cells.next()?,
+        version: cells.next()?,
+        created_at: cells.next()?,
+        updated_at: cells.next()?,
+    }))
 }
