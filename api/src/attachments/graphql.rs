@@ -63,12 +63,12 @@ impl Attachment {
         Ok(Self {
             id: ID(id.to_string()),
             created_at: DateTime(row.try_get_by_index(2)?),
-            file_name: cells.next()?,
-            content_type: cells.next()?,
-            size_bytes: int(cells.next()?),
-            optimised_size_bytes: cells.next::<Option<i64>>()?.map(int),
-            status: cells.next::<row::Status>()?.into(),
-            rejection: cells.next()?,
+            file_name: cells.take()?,
+            content_type: cells.take()?,
+            size_bytes: int(cells.take()?),
+            optimised_size_bytes: cells.take::<Option<i64>>()?.map(int),
+            status: cells.take::<row::Status>()?.into(),
+            rejection: cells.take()?,
             attachment_id: id,
         })
     }

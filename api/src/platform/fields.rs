@@ -108,7 +108,7 @@ impl Cells<'_> {
     ///
     /// # Errors
     /// When the column holds something else.
-    pub fn next<T: TryGetable + Default>(&mut self) -> Result<T, DbErr> {
+    pub fn take<T: TryGetable + Default>(&mut self) -> Result<T, DbErr> {
         if !self.wanted.next().copied().unwrap_or_default() {
             return Ok(T::default());
         }
