@@ -12,6 +12,7 @@ use async_graphql::parser::{
 };
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{Database as Connection, FromQueryResult, Statement};
+use spacedly::platform::config::{SETTINGS, Setting};
 use support::{Json, Server, both, json, postgres, process::root};
 
 /// From left to right: a room may use those on its left.
@@ -208,6 +209,18 @@ fn every_public_item_is_documented() {
         }
     }
     assert!(bare.is_empty(), "{bare:#?}");
+}
+
+#[test]
+fn every_setting_stands_in_the_example_with_its_default() {
+    let example = fs::read_to_string(root().join(".env.example")).expect(".env.example");
+    let stands = |setting: &&Setting| {
+        let quoted = format!("#{}=\"{}\"", setting.name, setting.default);
+        let plain = format!("#{}={}", setting.name, setting.default);
+        example.lines().any(|line| line == plain || line == quoted || line.replace('\'', "\"") == quoted)
+    };
+    let missing: Vec<&str> = SETTINGS.iter().filter(|setting| !stands(setting)).map(|setting| setting.name).collect();
+    assert!(missing.is_empty(), "not in .env.example with its default: {missing:?}");
 }
 
 #[derive(FromQueryResult)]

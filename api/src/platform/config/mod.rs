@@ -172,8 +172,8 @@ settings! {
         JOB_ATTEMPTS => attempts: i32 = "10";
         /// For how long a job is tried at all.
         JOB_GIVE_UP_AFTER => give_up_after: Duration = "7d";
-        /// How many workers may vanish over a job before it is put aside.
-        JOB_CRASHES => crashes: i32 = "3";
+        /// How many workers may vanish over a job that they do alone before it is put aside.
+        JOB_CRASHES => crashes: i32 = "10";
         /// How many jobs of a kind one worker takes at once.
         JOB_BATCH => batch: u64 = "50";
         /// How many batches of a kind are worked on at the same time.

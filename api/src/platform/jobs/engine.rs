@@ -16,7 +16,12 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Failure, Held, queue};
+use sea_orm::DbErr;
+
+use super::{
+    Failure, Held,
+    queue::{self, Claim},
+};
 use crate::platform::{Platform, clock::Instant};
 
 /// Does a batch of held jobs. What it finishes it ends itself by [`queue::finish`], in the transaction of the effect;
@@ -39,6 +44,8 @@ pub struct Failed {
 
 /// Between two looks at least.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
+/// How often jobs over which a worker vanished are looked for while there are others.
+const SUSPECTS_EVERY: Duration = Duration::from_secs(1);
 /// Until a job is tried again that our own database held up.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
@@ -134,10 +141,12 @@ impl Worker {
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let mut batches = JoinSet::new();
         let too_late = CancellationToken::new();
+        let mut suspects_at = tokio::time::Instant::now();
         while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
-            let claimed = queue::claim(&self.platform.db, self.kind.name, config.lease, self.kind.batch).await;
-            let failed = claimed.as_ref().err().map(ToString::to_string);
-            let held = self.isolate(claimed.unwrap_or_default()).await;
+            let (held, failed) = match self.claim(&mut suspects_at).await {
+                Ok(held) => (held, None),
+                Err(cause) => (Vec::new(), Some(cause.to_string())),
+            };
             if held.is_empty() {
                 drop(permit);
                 let wait = match failed {
@@ -171,13 +180,21 @@ impl Worker {
         }
     }
 
-    /// A job over which a worker vanished is done alone, before others: so only the one that is at fault crashes again,
-    /// and what happened to be in the same batch is never put aside for it.
-    async fn isolate(&self, mut held: Vec<Held>) -> Vec<Held> {
-        let Some(suspect) = held.iter().position(|job| job.crashes > 0) else { return held };
-        let suspect = held.swap_remove(suspect);
-        hand_back(&self.platform, &held).await;
-        vec![suspect]
+    /// A batch of what is due; and when there is none, or a second has passed, one job over which a worker vanished.
+    async fn claim(&self, suspects_at: &mut tokio::time::Instant) -> Result<Vec<Held>, DbErr> {
+        let (db, lease) = (&self.platform.db, self.platform.config.jobs.lease);
+        if suspects_at.elapsed() < SUSPECTS_EVERY {
+            let fresh = queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch)).await?;
+            if !fresh.is_empty() {
+                return Ok(fresh);
+            }
+        }
+        let suspect = queue::claim(db, self.kind.name, lease, Claim::Suspect).await?;
+        if suspect.is_empty() {
+            *suspects_at = tokio::time::Instant::now();
+            return queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch)).await;
+        }
+        Ok(suspect)
     }
 
     /// Until the next due moment, but no longer than the poll, which is spread so that instances do not keep step.

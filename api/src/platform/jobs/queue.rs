@@ -117,17 +117,30 @@ fn ours(jobs: &[Held]) -> Condition {
     })
 }
 
-/// Claims up to `limit` due jobs of a kind, the longest due first.
-pub(super) async fn claim(db: &Db, kind: &'static str, lease: Duration, limit: u64) -> Result<Vec<Held>, DbErr> {
+/// Which jobs are claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claim {
+    /// Up to so many over which no worker has vanished.
+    Fresh(u64),
+    /// One over which a worker has vanished: alone, so that a crash counts for it and for no other.
+    Suspect,
+}
+
+/// Claims due jobs of a kind, the longest due first.
+pub(super) async fn claim(db: &Db, kind: &'static str, lease: Duration, claim: Claim) -> Result<Vec<Held>, DbErr> {
     let (now, now_value) = db.now();
     let (lease_end, lock) = match db.backend() {
         DatabaseBackend::Postgres => (format!("{now} + $4 * interval '1 millisecond'"), "FOR UPDATE SKIP LOCKED"),
         _ => ("$4".to_owned(), ""),
     };
+    let (limit, which) = match claim {
+        Claim::Fresh(limit) => (limit, "state = 'READY' AND crashes = 0"),
+        Claim::Suspect => (1, "(state = 'RUNNING' OR crashes > 0)"),
+    };
     let sql = format!(
         "UPDATE jobs SET state = 'RUNNING', fence = fence + 1, available_at = {lease_end}, \
          crashes = crashes + CASE WHEN state = 'RUNNING' THEN 1 ELSE 0 END \
-         WHERE id IN (SELECT id FROM jobs WHERE kind = $2 AND state <> 'DEAD' AND available_at <= {now} \
+         WHERE id IN (SELECT id FROM jobs WHERE kind = $2 AND state <> 'DEAD' AND {which} AND available_at <= {now} \
          ORDER BY available_at LIMIT $3 {lock}) RETURNING *"
     );
     let values = [now_value, kind.into(), (limit as i64).into(), lease_value(db, lease)];
