@@ -183,18 +183,21 @@ impl Worker {
     /// A batch of what is due; and when there is none, or a second has passed, one job over which a worker vanished.
     async fn claim(&self, suspects_at: &mut tokio::time::Instant) -> Result<Vec<Held>, DbErr> {
         let (db, lease) = (&self.platform.db, self.platform.config.jobs.lease);
-        if suspects_at.elapsed() < SUSPECTS_EVERY {
-            let fresh = queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch)).await?;
+        let fresh = || queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch));
+        let suspects_first = suspects_at.elapsed() >= SUSPECTS_EVERY;
+        if !suspects_first {
+            let fresh = fresh().await?;
             if !fresh.is_empty() {
                 return Ok(fresh);
             }
         }
         let suspect = queue::claim(db, self.kind.name, lease, Claim::Suspect).await?;
-        if suspect.is_empty() {
-            *suspects_at = tokio::time::Instant::now();
-            return queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch)).await;
+        if !suspect.is_empty() {
+            return Ok(suspect);
         }
-        Ok(suspect)
+        *suspects_at = tokio::time::Instant::now();
+        // Looked for above already, unless suspects came first.
+        if suspects_first { fresh().await } else { Ok(Vec::new()) }
     }
 
     /// Until the next due moment, but no longer than the poll, which is spread so that instances do not keep step.
