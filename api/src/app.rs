@@ -8,8 +8,10 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
-    accounts::Accounts,
+    accounts::{self, Accounts},
+    attachments,
     http::{Edge, Sockets},
+    notifications,
     platform::{
         Parts, Platform,
         bus::Bus,
@@ -17,12 +19,14 @@ use crate::{
         config::Config,
         db::{Db, StatementObserver},
         facts::Facts,
+        limiter::Limiter,
         mail::Mailer,
         random::Random,
         secret::Secrets,
     },
     reminders,
     schema::Schema,
+    tasks,
 };
 
 /// What a test hands in, and production leaves as it is.
@@ -52,20 +56,26 @@ impl App {
             Some(secret) => secret.expose_secret().as_bytes().to_vec(),
             None => kept_secret(&config.server.data_dir, &random)?,
         };
-        let bus = Bus::default();
+        let secrets = Secrets::new(&secret);
+        let bus = Bus::from_config(&config, &random)?;
+        let limiter = Limiter::from_config(&config, clock.clone(), secrets.clone())?;
         let db = Db::open(&config, clock.clone(), bus.clone(), observer).await?;
         let mailer = Mailer::from_config(&config, clock.clone())?;
-        let facts = Facts { on_task_changed: vec![reminders::on_task_changed] };
-        let platform = Platform::new(Parts {
-            config: Arc::new(config),
-            clock,
-            random,
-            secrets: Secrets::new(&secret),
-            db,
-            bus,
-            mailer,
-            facts,
-        });
+        let facts = Facts {
+            on_task_changed: vec![reminders::on_task_changed],
+            on_session_stolen: vec![notifications::on_session_stolen],
+            exports: vec![
+                ("account", accounts::export),
+                ("tasks", tasks::export),
+                ("attachments", attachments::export),
+                ("reminders", reminders::export),
+                ("deliveries", reminders::export_deliveries),
+                ("notifications", notifications::export),
+                ("completions", tasks::export_completions),
+            ],
+        };
+        let platform =
+            Platform::new(Parts { config: Arc::new(config), clock, random, secrets, db, bus, limiter, mailer, facts });
         let accounts = Accounts::new(platform.clone())?;
         Ok(Self { platform, accounts })
     }
@@ -82,7 +92,9 @@ impl App {
     pub fn edge(&self, port: u16, stop: CancellationToken) -> Edge {
         let config = &self.platform.config;
         let mut origins = config.allowed_origins();
-        origins.push(config.public_url(port).trim_end_matches('/').to_owned());
+        let public_url = config.public_url(port).trim_end_matches('/').to_owned();
+        origins.push(public_url.clone());
+        self.accounts.served_at(public_url);
         Edge {
             platform: self.platform.clone(),
             accounts: self.accounts.clone(),

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use chrono::TimeDelta;
-use entity::{idempotency_key, pending_registration, session};
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
+use entity::idempotency_key;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -47,26 +47,13 @@ async fn keep_house(platform: &Platform, stop: CancellationToken) {
 /// When the database fails.
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     notifications::sweep(platform).await?;
-    let limits = &platform.config.limits;
-    let ago = |lifetime| platform.clock.now() - TimeDelta::from_std(lifetime).unwrap_or_default();
-    let (over, keys) = (ago(limits.sweep_after), ago(limits.idempotency_lifetime));
+    accounts::sweep(platform).await?;
+    let lifetime = TimeDelta::from_std(platform.config.limits.idempotency_lifetime).unwrap_or_default();
+    let forgotten = idempotency_key::Column::CreatedAt.lt(platform.clock.now() - lifetime);
     platform
         .db
         .write::<_, Fault, _, _>(move |tx| async move {
-            pending_registration::Entity::delete_many()
-                .filter(pending_registration::Column::CodeExpiresAt.lt(over))
-                .exec(&*tx)
-                .await?;
-            let ended = Condition::any()
-                .add(session::Column::ExpiresAt.lt(over))
-                .add(session::Column::EndsAt.lt(over))
-                .add(session::Column::RevokedAt.lt(over));
-            session::Entity::delete_many().filter(ended).exec(&*tx).await?;
-            idempotency_key::Entity::delete_many()
-                .filter(idempotency_key::Column::CreatedAt.lt(keys))
-                .exec(&*tx)
-                .await?;
-            Ok(())
+            Ok(idempotency_key::Entity::delete_many().filter(forgotten).exec(&*tx).await.map(drop)?)
         })
         .await
 }

@@ -143,6 +143,16 @@ typed_id! {
     CompletionId = "completion";
     /// A unit of background work.
     JobId = "job";
+    /// Something that waits for a code.
+    ChallengeId = "challenge";
+    /// An account at an OpenID provider.
+    IdentityId = "identity";
+    /// A link for a forgotten password.
+    PasswordResetId = "reset";
+    /// A change of address.
+    EmailChangeId = "emailchange";
+    /// A mail about an account.
+    AccountMailId = "mail";
 }
 
 #[cfg(test)]

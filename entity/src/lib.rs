@@ -2,17 +2,24 @@
 //! Promise: nothing here knows GraphQL, HTTP or the time of day, and a row that belongs to a person is
 //! reached by `visible_to(user)` or not at all.
 
+pub mod account_mail;
 pub mod attachment;
+pub mod challenge;
 pub mod completion;
 pub mod delivery;
+pub mod email_change;
 pub mod idempotency_key;
+pub mod identity;
 pub mod ids;
 pub mod job;
 pub mod notification;
 pub mod notification_counter;
 pub mod notification_event;
+pub mod oidc_round;
+pub mod password_reset;
 pub mod pending_registration;
 pub mod reminder;
+pub mod second_factor;
 pub mod session;
 pub mod task;
 pub mod user;

@@ -28,6 +28,10 @@ pub struct Model {
     pub ip: String,
     pub created_at: DateTimeUtc,
     pub last_used_at: DateTimeUtc,
+    /// When its person last proved who they are: the password and the second factor, or the provider.
+    pub authenticated_at: DateTimeUtc,
+    /// When the last access token that was handed out ends.
+    pub access_expires_at: DateTimeUtc,
     /// When the refresh token in force dies.
     pub expires_at: DateTimeUtc,
     /// When the session dies, however often it is refreshed.

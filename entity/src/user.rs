@@ -20,6 +20,15 @@ pub struct Model {
     pub email_key: String,
     /// PHC string of argon2id. None: this account has no password (it came by OpenID Connect).
     pub password_hash: Option<String>,
+    /// As typed, 3–30 characters. None: the person chose none.
+    pub username: Option<String>,
+    /// Lower-cased: what uniqueness compares.
+    #[sea_orm(unique)]
+    pub username_key: Option<String>,
+    /// At most 150 characters. None: the person wrote none.
+    pub bio: Option<String>,
+    /// BCP 47 language tag. None: the person chose none.
+    pub locale: Option<String>,
     /// IANA name. None: the person chose none and gets the setting `DEFAULT_TIME_ZONE`.
     pub time_zone: Option<String>,
     /// Minutes before a reminder's moment at which its mail goes out; 0 is the moment itself.

@@ -12,6 +12,11 @@ mod m20261121_000006_create_notifications;
 mod m20261121_000007_create_jobs;
 mod m20261121_000008_create_idempotency_keys;
 mod m20261121_000009_create_completions;
+mod m20261121_000010_extend_accounts;
+mod m20261121_000011_create_challenges;
+mod m20261121_000012_create_account_mails;
+mod m20261121_000013_create_identities;
+mod m20261121_000014_index_task_edges;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -29,6 +34,11 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000007_create_jobs::Migration),
             Box::new(m20261121_000008_create_idempotency_keys::Migration),
             Box::new(m20261121_000009_create_completions::Migration),
+            Box::new(m20261121_000010_extend_accounts::Migration),
+            Box::new(m20261121_000011_create_challenges::Migration),
+            Box::new(m20261121_000012_create_account_mails::Migration),
+            Box::new(m20261121_000013_create_identities::Migration),
+            Box::new(m20261121_000014_index_task_edges::Migration),
         ]
     }
 }

@@ -20,7 +20,13 @@ pub async fn run(random: u64) {
     documents.extend((0..random).map(random_document));
     let (mut times, mut slowest) = (Vec::new(), (0.0, String::new()));
     for document in documents {
-        let origin = Origin { ip: String::new(), device: String::new(), can_set_cookies: true };
+        let origin = Origin {
+            ip: String::new(),
+            device: String::new(),
+            can_set_cookies: true,
+            refresh_cookie: None,
+            device_cookie: None,
+        };
         let asked: Asked = serde_json::from_value(json!({ "query": document })).expect("a request");
         let began = Instant::now();
         let _ = edge.schema.prepare(asked, Caller(None), origin).await;

@@ -5,7 +5,9 @@ mod baseline;
 mod dashboard;
 mod guard;
 mod lateness;
+mod logins;
 mod startup;
+mod timing;
 
 /// The allocator of the program itself, for both sides.
 #[global_allocator]
@@ -19,10 +21,12 @@ fn main() {
         Some("dashboard") => runtime.block_on(dashboard::run(number(1, 5), number(2, 4))),
         Some("lateness") => runtime.block_on(lateness::run(number(1, 1_000), number(2, 20))),
         Some("guard") => runtime.block_on(guard::run(number(1, 2_000))),
+        Some("logins") => runtime.block_on(logins::run(number(1, 5))),
+        Some("timing") => runtime.block_on(timing::run(number(1, 300))),
         Some("startup") => startup::run(number(1, 20)),
         _ => {
             eprintln!(
-                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts]"
+                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs]"
             );
             std::process::exit(2);
         }

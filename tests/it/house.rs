@@ -11,7 +11,7 @@ use async_graphql::parser::{
     types::{TypeKind, TypeSystemDefinition},
 };
 use migration::{Migrator, MigratorTrait};
-use sea_orm::{Database as Connection, FromQueryResult, Statement};
+use sea_orm::{ConnectionTrait, Database as Connection, FromQueryResult, Statement};
 use spacedly::platform::config::{SETTINGS, Setting};
 use support::{Json, Server, both, json, postgres, process::root};
 
@@ -280,6 +280,26 @@ const DASHBOARD: &str = "query Dashboard { viewer { unreadNotificationCount task
     id title status priority dueAt attachments { nodes { id fileName sizeBytes } } reminders { nodes { id scheduledAt status } } } }
     pageInfo { hasNextPage endCursor } } } }";
 
+#[tokio::test]
+async fn the_edges_of_a_page_are_found_by_their_index_on_sqlite() {
+    let server = Server::start(support::Database::Sqlite, &[]).await;
+    let ada = server.person("Ada").await;
+    server.task(&ada, "Write the report").await;
+    let statements = statements_of(&server, &ada, DASHBOARD).await;
+    let db = server.app.platform.db.read();
+    for table in ["reminders", "attachments"] {
+        let from = format!("FROM \"{table}\"");
+        let sql = statements.iter().find(|sql| sql.contains(&from)).expect("fetched");
+        let plan =
+            db.query_all_raw(Statement::from_string(db.get_database_backend(), format!("EXPLAIN QUERY PLAN {sql}")));
+        let plan: Vec<String> =
+            plan.await.expect("planned").iter().map(|row| row.try_get("", "detail").expect("text")).collect();
+        let wanted = format!("{table}_user_task_idx (user_id=? AND task_id=?)");
+        assert!(plan.len() == 1 && plan[0].contains(&wanted), "not by everything the person has: {plan:?}");
+    }
+    server.finish().await;
+}
+
 async fn statements_of(server: &Server, person: &support::Person, query: &str) -> Vec<String> {
     server.data(person, query, json!({})).await;
     server.forget_statements();
@@ -308,7 +328,11 @@ both! {
 
     async fn every_root_field_is_tried_by_nobody(server) {
         let sdl = fs::read_to_string(root().join("schema.graphql")).expect("schema.graphql");
-        let open = ["viewer", "accountRegister", "accountVerifyEmail", "sessionCreate"];
+        // Who is not logged in may look for a way in, and log out.
+        let open = [
+            "viewer", "accountRegister", "accountRegisterResend", "accountVerifyEmail", "sessionCreate", "sessionChallengeComplete",
+            "challengeResend", "passwordForgot", "passwordReset", "emailChangeUndo", "sessionEnd",
+        ];
         let mut tried = 0;
         for definition in parse_schema(sdl).expect("a schema").definitions {
             let TypeSystemDefinition::Type(definition) = definition else { continue };
@@ -334,7 +358,7 @@ both! {
                 tried += 1;
             }
         }
-        assert!(tried >= 11, "{tried}");
+        assert!(tried >= 25, "{tried}");
         assert_eq!(server.ask_as_nobody("{ viewer { id } }", json!({})).await["data"]["viewer"], Json::Null);
     }
 
@@ -350,9 +374,11 @@ both! {
         let seen = server.data(&eve, look, json!({ "task": task, "reminder": reminder, "ids": [task, reminder, notification, ada.id] })).await;
         assert_eq!(seen, json!({ "task": null, "reminder": null, "node": null, "nodes": [null, null, null, null],
             "viewer": { "unreadNotificationCount": 0, "tasks": { "nodes": [] }, "notifications": { "nodes": [] } } }));
+        let sessions = server.data(&ada, "{ viewer { sessions { id } } }", json!({})).await;
+        let session = sessions["viewer"]["sessions"][0]["id"].as_str().expect("one").to_owned();
         for (name, id, input) in [
             ("taskUpdate", &task, "title: \"Mine now\""), ("taskComplete", &task, ""), ("taskReopen", &task, ""), ("taskDelete", &task, ""),
-            ("notificationMarkRead", &notification, ""),
+            ("notificationMarkRead", &notification, ""), ("sessionRevoke", &session, ""),
         ] {
             let query = |id: &str| format!("mutation {{ {name}(input: {{ id: \"{id}\" {input} }}) {{ userErrors {{ code }} }} }}");
             let refused = server.ask(&eve, &query(id), json!({})).await;
@@ -376,6 +402,21 @@ fn attempt(root: &str, name: &str) -> String {
         ("Mutation", "taskCreate") => "mutation { taskCreate(input: { title: \"Mine\" }) { userErrors { code } } }".into(),
         ("Mutation", "reminderCreate") => "mutation { reminderCreate(input: { message: \"x\", scheduledAt: \"2030-01-01T00:00:00Z\" }) { userErrors { code } } }".into(),
         ("Mutation", "notificationMarkRead") => "mutation { notificationMarkRead(input: { id: \"notification_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "sessionRevoke") => "mutation { sessionRevoke(input: { id: \"session_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "sessionRefresh") => "mutation { sessionRefresh(input: {}) { userErrors { code } } }".into(),
+        ("Mutation", "sessionReauthenticate") => "mutation { sessionReauthenticate(input: { password: \"x\" }) { userErrors { code } } }".into(),
+        ("Mutation", "profileUpdate") => "mutation { profileUpdate(input: { bio: \"x\" }) { userErrors { code } } }".into(),
+        ("Mutation", "secondFactorStart") => "mutation { secondFactorStart(input: { method: TOTP }) { userErrors { code } } }".into(),
+        ("Mutation", "secondFactorConfirm" | "emailChangeConfirm") => {
+            format!("mutation {{ {name}(input: {{ challengeId: \"challenge_01jd3xk5ve7h8t9w2n4m6p8q0r\", code: \"1\" }}) {{ userErrors {{ code }} }} }}")
+        }
+        ("Mutation", "passwordChange") => "mutation { passwordChange(input: { newPassword: \"x\" }) { userErrors { code } } }".into(),
+        ("Mutation", "emailChangeStart") => "mutation { emailChangeStart(input: { email: \"x@example.org\" }) { userErrors { code } } }".into(),
+        ("Mutation", "identityStart") => "mutation { identityStart(input: { purpose: LINK }) { userErrors { code } } }".into(),
+        ("Mutation", "identityUnlink") => "mutation { identityUnlink(input: { id: \"identity_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "sessionRevokeOthers" | "secondFactorDisable" | "recoveryCodesRenew" | "accountDelete") => {
+            format!("mutation {{ {name} {{ userErrors {{ code }} }} }}")
+        }
         ("Mutation", name) => format!("mutation {{ {name}(input: {{ id: \"{task}\" }}) {{ userErrors {{ code }} }} }}"),
         (_, name) => format!("subscription {{ {name} {{ cursor }} }}"),
     }

@@ -58,7 +58,7 @@ both! {
         let answer = server.client.send(Method::POST, "/graphql", &headers, log_in("COOKIES")).await;
         assert_eq!(answer.json()["data"]["sessionCreate"]["tokens"], Json::Null, "tokens were not asked for");
         let cookies: Vec<&str> = answer.headers.get_all("set-cookie").iter().map(|c| c.to_str().expect("text")).collect();
-        assert_eq!(cookies.len(), 2, "{cookies:?}");
+        assert_eq!(cookies.len(), 3, "access, refresh, device: {cookies:?}");
         assert!(cookies.iter().all(|cookie| cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax")));
         assert!(cookies.iter().any(|c| c.starts_with("refreshToken=") && c.contains("Path=/graphql")));
         let access = cookies.iter().find(|c| c.starts_with("accessToken=")).expect("the access cookie");

@@ -64,10 +64,13 @@ impl Client {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let request = request.body(Full::new(body.into())).map_err(|e| e.to_string())?;
+        let body = body.into();
+        crate::logs::note(&body);
+        let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
         let response = self.http.request(request).await.map_err(|e| e.to_string())?;
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+        crate::logs::note(&body);
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 

@@ -3,14 +3,18 @@
 //! Promise: a test comes in by the front door, and leaves no job behind that nobody expected.
 
 pub mod client;
+pub mod logs;
 pub mod postgres;
 pub mod process;
+pub mod redis;
 pub mod server;
+pub mod sessions;
 pub mod socket;
 
 pub use client::{Answer, Client, Person, code_in, text};
 pub use serde_json::{Value as Json, json};
 pub use server::{Database, Server, run};
+pub use sessions::{Tokens, Two};
 pub use socket::Socket;
 
 /// Declares cases that run on both databases: `both! { async fn a_sentence(server) { … } }`.

@@ -28,7 +28,7 @@ pub struct Process {
 impl Process {
     /// Starts it on a free port with these settings, and waits until it listens.
     pub fn start(settings: &[(&str, String)]) -> Self {
-        Self::start_logging_to(settings, Stdio::null())
+        Self::start_logging_to(settings, crate::logs::of_process())
     }
 
     /// The same, with its log going somewhere.

@@ -1,38 +1,64 @@
-//! Accounts: registering, logging in, and knowing who asks.
+//! Accounts: every way in, and knowing who asks.
 //! Promise: nothing here tells whether an address has an account, and nothing that opens a session is stored.
 //!
-//! Call [`Accounts::authenticate`] with an access token; the mutations are in [`graphql`].
+//! Call [`Accounts::authenticate`] with an access token, [`Accounts::renew`] with a refresh cookie; the mutations are
+//! in [`graphql`]. `session.rs` opens and ends sessions, `challenge.rs` is what waits for a code, `attempts.rs` counts.
 
+mod attempts;
+mod challenge;
+mod cookies;
+mod email_change;
+mod export;
 pub mod graphql;
-mod jobs;
 mod login;
+mod mails;
+mod oidc;
 mod password;
+mod password_reset;
+mod profile;
 mod register;
 mod rules;
+mod second_factor;
 mod session;
+mod sweep;
 mod tokens;
 mod verify;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use chrono::TimeDelta;
 use entity::{SessionId, UserId};
 use moka::sync::Cache;
-use sea_orm::EntityTrait;
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use tokio::sync::broadcast::error::RecvError;
 
 use self::password::Passwords;
 pub use self::{
-    jobs::register_jobs,
+    cookies::Renewed,
+    export::export,
+    mails::register_jobs,
+    oidc::{Arrival, Departure, ROUND_COOKIE, Return},
+    sweep::sweep,
     tokens::{Claims, TokenError, Tokens},
 };
-use crate::platform::{Platform, calendar, clock::Instant, error::Fault, viewer::Viewer};
+use crate::platform::{
+    Platform, calendar,
+    clock::Instant,
+    error::Fault,
+    viewer::{Origin, Viewer},
+};
 
 /// What this room keeps in memory.
 pub struct Accounts {
     platform: Platform,
     tokens: Tokens,
     passwords: Passwords,
+    provider: Option<oidc::Provider>,
+    public_url: OnceLock<String>,
     /// Sessions that were alive when last looked at, each with that moment.
     alive: Cache<SessionId, (Viewer, Instant)>,
+    /// Sessions that ended lately: one that was looked at just before must not be kept as alive.
+    ended: Cache<SessionId, ()>,
 }
 
 impl Accounts {
@@ -43,8 +69,21 @@ impl Accounts {
     pub fn new(platform: Platform) -> Result<Arc<Self>, String> {
         let tokens = Tokens::from_config(&platform)?;
         let passwords = Passwords::new(&platform)?;
-        let alive = Cache::builder().max_capacity(100_000).time_to_live(platform.config.security.session_cache).build();
-        Ok(Arc::new(Self { platform, tokens, passwords, alive }))
+        let provider = oidc::Provider::from_config(&platform)?;
+        let kept = platform.config.security.session_cache;
+        let alive = Cache::builder().max_capacity(100_000).time_to_live(kept).build();
+        let ended = Cache::builder().max_capacity(100_000).time_to_live(kept * 4).build();
+        let public_url = OnceLock::new();
+        Ok(Arc::new(Self { platform, tokens, passwords, provider, public_url, alive, ended }))
+    }
+
+    /// Says at which address the API is served; the first one counts.
+    pub fn served_at(&self, public_url: String) {
+        self.public_url.get_or_init(|| public_url);
+    }
+
+    fn public_url(&self) -> &str {
+        self.public_url.get().map_or("http://localhost:8000", String::as_str)
     }
 
     /// Forgets ended sessions as soon as the bus tells of them. Runs until the process ends.
@@ -52,9 +91,12 @@ impl Accounts {
         let mut ended = self.platform.bus.ended_sessions();
         loop {
             match ended.recv().await {
-                Ok(session) => self.alive.invalidate(&session),
-                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => self.alive.invalidate_all(),
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Ok(Some(session)) => {
+                    self.ended.insert(session, ());
+                    self.alive.invalidate(&session);
+                }
+                Ok(None) | Err(RecvError::Lagged(_)) => self.alive.invalidate_all(),
+                Err(RecvError::Closed) => return,
             }
         }
     }
@@ -69,13 +111,41 @@ impl Accounts {
         Ok(viewer.map(|viewer| (viewer, claims.expires_at)))
     }
 
-    /// Whether a viewer's session is still alive, looked up now.
+    /// Until when a viewer's session has been handed access tokens, looked up now. None: it is over.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn access_until(&self, viewer: Viewer) -> Result<Option<Instant>, Fault> {
+        let now = self.platform.clock.now();
+        let row = entity::session::Entity::find_by_id(viewer.session_id).one(self.platform.db.read()).await?;
+        Ok(row
+            .filter(|row| row.user_id == viewer.user_id && session::is_live(row, now))
+            .map(|row| row.access_expires_at))
+    }
+
+    /// Whether a viewer's session is still alive, as far as this instance knows; it looks once per `SESSION_CACHE`.
     ///
     /// # Errors
     /// When the database fails.
     pub async fn is_alive(&self, viewer: Viewer) -> Result<bool, Fault> {
-        self.alive.invalidate(&viewer.session_id);
         Ok(self.live(viewer.session_id, viewer.user_id).await?.is_some())
+    }
+
+    /// Whether a viewer's session is still alive, looked up now.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn is_alive_now(&self, viewer: Viewer) -> Result<bool, Fault> {
+        Ok(self.access_until(viewer).await?.is_some())
+    }
+
+    /// Takes a place for the export of an account.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when it was exported too often.
+    pub async fn may_export(&self, viewer: Viewer, origin: &Origin) -> Result<(), Fault> {
+        let named = attempts::Named::Person(viewer.user_id);
+        self.attempt(attempts::Attempt::Export, named, origin).await.map(drop)
     }
 
     /// The viewer of a session that is alive; looked up at most once per `SESSION_CACHE`.
@@ -88,16 +158,39 @@ impl Accounts {
             }
         }
         let row = entity::session::Entity::find_by_id(session_id).one(self.platform.db.read()).await?;
-        let alive = row.is_some_and(|row| {
-            row.user_id == user_id && row.revoked_at.is_none() && row.expires_at > now && row.ends_at > now
-        });
-        if !alive {
+        let row = row.filter(|row| row.user_id == user_id && session::is_live(row, now));
+        let Some(row) = row else {
+            self.alive.invalidate(&session_id);
+            return Ok(None);
+        };
+        let viewer = Viewer { user_id, session_id };
+        self.alive.insert(session_id, (viewer, now));
+        if self.ended.contains_key(&session_id) {
             self.alive.invalidate(&session_id);
             return Ok(None);
         }
-        let viewer = Viewer { user_id, session_id };
-        self.alive.insert(session_id, (viewer, now));
+        self.touch(&row, now);
         Ok(Some(viewer))
+    }
+
+    /// Notes that a session is used: once per `SESSION_TOUCH`, and nobody waits for it.
+    fn touch(&self, row: &entity::session::Model, now: Instant) {
+        use entity::session::{Column, Entity};
+        let exactly = TimeDelta::from_std(self.platform.config.security.session_touch).unwrap_or_default();
+        if now - row.last_used_at < exactly {
+            return;
+        }
+        let (db, id) = (self.platform.db.clone(), row.id);
+        tokio::spawn(async move {
+            let touched = db.write::<_, Fault, _, _>(move |tx| async move {
+                let update = Entity::update_many().col_expr(Column::LastUsedAt, Expr::value(now));
+                let earlier = Column::LastUsedAt.lt(now);
+                Ok(update.filter(Column::Id.eq(id)).filter(earlier).exec(&*tx).await.map(drop)?)
+            });
+            if let Err(fault) = touched.await {
+                tracing::warn!(?fault, "the use of a session could not be noted");
+            }
+        });
     }
 }
 

@@ -10,7 +10,21 @@ use argon2::{
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::platform::{Platform, error::Fault, random::Random};
+use super::rules;
+use crate::platform::{
+    Platform,
+    error::{Fault, Refusal},
+    random::Random,
+};
+
+/// A password that is to be somebody's.
+pub(super) struct NewPassword<'a> {
+    /// Where in the input it is.
+    pub(super) field: &'static str,
+    pub(super) password: String,
+    pub(super) name: &'a str,
+    pub(super) email: &'a str,
+}
 
 /// Hashes and verifies passwords.
 pub(super) struct Passwords {
@@ -38,6 +52,23 @@ impl Passwords {
             permits: Arc::new(Semaphore::new(security.password_permits.max(1))),
             nobody,
         })
+    }
+
+    /// The PHC string of a new password, if it is not easy to guess. The estimate is work too, and bounded as hashing.
+    ///
+    /// # Errors
+    /// What is wrong with the password; RATE_LIMITED when too many are waiting.
+    pub(super) async fn hash_new(&self, new: NewPassword<'_>) -> Result<String, Refusal> {
+        let NewPassword { field, password, name, email } = new;
+        rules::password_length(field, &password)?;
+        let argon2 = self.argon2.clone();
+        let salt = self.random.bytes::<16>();
+        let known = [name.to_owned(), email.to_owned()];
+        let made = self.bounded(move || {
+            rules::password_strength(field, &password, &known)?;
+            hash(&argon2, password.as_bytes(), &salt).map_err(|cause| Refusal::from(Fault::Internal(cause)))
+        });
+        made.await?
     }
 
     /// The PHC string of a password.
@@ -68,6 +99,15 @@ impl Passwords {
             })
             .await?;
         Ok(matches && known)
+    }
+
+    /// Whether a hash was made with the parameters of today.
+    pub(super) fn is_current(&self, stored: &str) -> bool {
+        let today = self.argon2.params();
+        let Ok(hash) = PasswordHash::new(stored) else { return false };
+        Params::try_from(&hash).is_ok_and(|params| {
+            (params.m_cost(), params.t_cost(), params.p_cost()) == (today.m_cost(), today.t_cost(), today.p_cost())
+        })
     }
 
     async fn bounded<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Fault> {

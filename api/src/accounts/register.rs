@@ -2,18 +2,26 @@
 
 use chrono::TimeDelta;
 use entity::{PendingRegistrationId, pending_registration as row, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    QueryOrder, QuerySelect, sea_query::LockType,
+};
 
 use super::{
     Accounts,
-    jobs::REGISTRATION_MAIL,
+    attempts::{Attempt, Named},
+    mails::REGISTRATION_MAIL,
+    password::NewPassword,
     rules::{self, Email, Name},
 };
 use crate::platform::{
     Platform,
-    error::{Fault, Refusal},
-    input::Mistakes,
+    db::Tx,
+    error::{Fault, Refusal, UserError, UserErrorCode as Code},
+    input::{self, Mistakes},
     jobs::{self, NewJob},
+    secret,
+    viewer::Origin,
 };
 
 /// What a person registers with, as it comes.
@@ -25,28 +33,73 @@ pub(super) struct Registration {
 
 impl Accounts {
     /// Writes the registration down and asks for its mail.
-    pub(super) async fn register(&self, input: Registration) -> Result<row::Model, Refusal> {
+    pub(super) async fn register(&self, input: Registration, origin: &Origin) -> Result<row::Model, Refusal> {
         let mut mistakes = Mistakes::default();
         let name = mistakes.take(Name::parse(&input.name));
         let email = mistakes.take(Email::parse(&input.email));
-        mistakes.take(rules::new_password(&input.password, &input.name, &input.email));
+        mistakes.take(rules::password_length("password", &input.password));
         mistakes.none()?;
         let (Some(name), Some(email)) = (name, email) else {
             return Err(Fault::Internal("a registration without mistakes has a name and an address".into()).into());
         };
+        let taken = self.attempt(Attempt::Register, Named::Email(email.key(), None), origin).await?;
         // Also for a taken address, which would otherwise be told by the time it takes.
-        let password_hash = self.passwords.hash(input.password).await?;
+        let new =
+            NewPassword { field: "password", password: input.password, name: name.as_str(), email: email.as_typed() };
+        let password_hash = match self.passwords.hash_new(new).await {
+            Ok(hash) => hash,
+            Err(refusal) => {
+                // No mail went out.
+                taken.give_back().await;
+                return Err(refusal);
+            }
+        };
         let platform = self.platform.clone();
         self.platform
             .db
             .write(move |tx| async move { write_down(&platform, &tx, name, email, password_hash).await })
             .await
     }
+
+    /// Mails a new code for a registration; the one before it is good no more.
+    pub(super) async fn resend_registration(&self, id: &str, origin: &Origin) -> Result<row::Model, Refusal> {
+        let id = input::id::<PendingRegistrationId>("registrationId", id)?;
+        let found = row::Entity::find_by_id(id).one(self.platform.db.read()).await?;
+        let named = found.as_ref().map_or(Named::Nobody, |found| Named::Email(&found.email_key, None));
+        self.attempt(Attempt::Register, named, origin).await?;
+        let platform = self.platform.clone();
+        self.platform.db.write(move |tx| async move { send_again(&platform, &tx, id).await }).await
+    }
+}
+
+async fn send_again(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> Result<row::Model, Refusal> {
+    let accounts = &platform.config.accounts;
+    let now = platform.clock.now();
+    let over = || UserError::at("registrationId", Code::InvalidCode, "This registration is over. Register again.");
+    let found = row::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(&**tx).await?.ok_or_else(over)?;
+    let last = row::Entity::find()
+        .filter(row::Column::EmailKey.eq(&found.email_key))
+        .order_by_desc(row::Column::CodeSentAt)
+        .one(&**tx)
+        .await?;
+    let cooldown = TimeDelta::from_std(accounts.code_cooldown).unwrap_or_default();
+    let again_at = last.map_or(now, |last| last.code_sent_at + cooldown);
+    if again_at > now {
+        return Err(Fault::RateLimited((again_at - now).to_std().unwrap_or_default()).into());
+    }
+    let mut again = found.into_active_model();
+    again.code_sent_at = Set(now);
+    again.code_expires_at = Set(now + TimeDelta::from_std(accounts.code_lifetime).unwrap_or_default());
+    again.tries = Set(0);
+    let again = again.update(&**tx).await?;
+    let mail = NewJob { kind: REGISTRATION_MAIL, subject_id: id.uuid(), user_id: None, due_at: now };
+    jobs::enqueue(platform, tx, &[mail]).await?;
+    Ok(again)
 }
 
 async fn write_down(
     platform: &Platform,
-    tx: &crate::platform::db::Tx,
+    tx: &Tx,
     name: Name,
     email: Email,
     password_hash: String,
@@ -88,9 +141,5 @@ async fn write_down(
 /// The six digits of a registration: derived under the server's key, so that they are stored nowhere.
 pub(super) fn code_of(platform: &Platform, registration: &row::Model) -> String {
     let sent_at = registration.code_sent_at.timestamp_micros().to_be_bytes();
-    let mac = platform.secrets.mac("registration-code", &[registration.id.uuid().as_bytes(), &sent_at]);
-    let mut number = [0; 8];
-    number.copy_from_slice(&mac[..8]);
-    // 2^64 is so much larger than 10^6 that no code is noticeably likelier than another.
-    format!("{:06}", u64::from_be_bytes(number) % 1_000_000)
+    secret::six_digits(&platform.secrets.mac("registration-code", &[registration.id.uuid().as_bytes(), &sent_at]))
 }

@@ -28,13 +28,21 @@ pub(super) struct Email {
 
 impl Email {
     pub(super) fn parse(raw: &str) -> Result<Self, UserError> {
+        Self::parse_at("email", raw)
+    }
+
+    /// The same in another field of the input.
+    pub(super) fn parse_at(field: &str, raw: &str) -> Result<Self, UserError> {
         let typed = raw.trim();
         // RFC 5321 section 4.5.3.1.3: a path has at most 256 characters, with its angle brackets.
+        // Beyond ASCII different mailboxes have one lower-case form (U+212A becomes k), and few servers take them. A
+        // domain can be given in its ASCII form (RFC 5890).
         let well_formed = typed.len() <= 254
+            && typed.is_ascii()
             && typed.chars().all(|c| !c.is_control() && !c.is_whitespace())
             && typed.parse::<lettre::Address>().is_ok();
         if !well_formed {
-            return Err(UserError::at("email", Code::InvalidEmail, "Give an email address like ada@example.org."));
+            return Err(UserError::at(field, Code::InvalidEmail, "Give an email address like ada@example.org."));
         }
         Ok(Self { typed: typed.to_owned(), key: typed.to_lowercase() })
     }
@@ -48,24 +56,63 @@ impl Email {
     }
 }
 
-/// A new password: 8–128 characters that are not easy to guess (zxcvbn score of 3 or more), also for someone who knows
-/// the person's name and address.
-pub(super) fn new_password(password: &str, name: &str, email: &str) -> Result<(), UserError> {
+/// A new password: 8–128 characters.
+pub(super) fn password_length(field: &str, password: &str) -> Result<(), UserError> {
     let length = password.chars().count();
     if length < 8 {
-        return Err(UserError::at("password", Code::TooShort, "Write at least 8 characters."));
+        return Err(UserError::at(field, Code::TooShort, "Write at least 8 characters."));
     }
-    // Checked before the estimate, whose cost grows with the length.
     if length > 128 {
-        return Err(UserError::at("password", Code::TooLong, "Write at most 128 characters."));
-    }
-    let known: Vec<&str> =
-        [name, email].into_iter().flat_map(|text| text.split(['@', '.', ' ']).chain([text])).collect();
-    if zxcvbn::zxcvbn(password, &known).score() < zxcvbn::Score::Three {
-        let message = "This password is easy to guess. Use a few unrelated words, or let a password manager make one.";
-        return Err(UserError::at("password", Code::WeakPassword, message));
+        return Err(UserError::at(field, Code::TooLong, "Write at most 128 characters."));
     }
     Ok(())
+}
+
+/// Not easy to guess (zxcvbn score of 3 or more), also for someone who knows the person's name and address. The cost
+/// of the estimate grows with the length, which is checked before.
+pub(super) fn password_strength(field: &str, password: &str, known: &[String]) -> Result<(), UserError> {
+    let words = known.iter().flat_map(|text| text.split(['@', '.', ' ']).chain([text.as_str()]));
+    let words: Vec<&str> = words.collect();
+    if zxcvbn::zxcvbn(password, &words).score() < zxcvbn::Score::Three {
+        let message = "This password is easy to guess. Use a few unrelated words, or let a password manager make one.";
+        return Err(UserError::at(field, Code::WeakPassword, message));
+    }
+    Ok(())
+}
+
+/// A name that is unique: 3–30 letters, digits, `_`, `-` and `.` of ASCII, so that no two look alike.
+pub(super) fn username(raw: Option<&str>) -> Result<Option<String>, UserError> {
+    let Some(name) = input::optional_text("username", raw, 30, false)? else { return Ok(None) };
+    if name.chars().count() < 3 {
+        return Err(UserError::at("username", Code::TooShort, "Write at least 3 characters."));
+    }
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
+    if !name.chars().all(plain) {
+        let message = "Use letters from a to z, digits, and _ - . only.";
+        return Err(UserError::at("username", Code::InvalidValue, message));
+    }
+    Ok(Some(name))
+}
+
+/// A language tag (BCP 47, RFC 5646 section 2.1) in its plain form: `de`, `pt-BR`, `zh-Hant-TW`.
+pub(super) fn locale(raw: Option<&str>) -> Result<Option<String>, UserError> {
+    let Some(tag) = input::optional_text("locale", raw, 35, false)? else { return Ok(None) };
+    let mut parts = tag.split('-');
+    let language = parts.next().unwrap_or_default();
+    let well_formed = (2..=3).contains(&language.len())
+        && language.chars().all(|c| c.is_ascii_alphabetic())
+        && parts.all(|part| (2..=8).contains(&part.len()) && part.chars().all(|c| c.is_ascii_alphanumeric()));
+    if well_formed {
+        Ok(Some(tag))
+    } else {
+        Err(UserError::at("locale", Code::InvalidValue, "Give a language tag like en, de-AT or zh-Hant-TW."))
+    }
+}
+
+/// A code as a person types it: without blanks and dashes, in upper case, not longer than any code is.
+pub(super) fn typed_code(raw: &str) -> String {
+    let plain = raw.chars().filter(|c| !c.is_whitespace() && *c != '-').take(24);
+    plain.flat_map(char::to_uppercase).collect()
 }
 
 #[cfg(test)]
@@ -88,10 +135,14 @@ mod tests {
 
     #[test]
     fn a_password_made_of_the_persons_own_words_is_weak() {
-        assert!(new_password("correct horse battery", "Ada", "ada@example.org").is_ok());
-        assert!(new_password("lovelace1815", "Ada Lovelace1815", "ada@example.org").is_err());
-        assert!(new_password("password123", "Ada", "ada@example.org").is_err());
-        assert!(new_password("short7!", "Ada", "ada@example.org").is_err());
-        assert!(new_password(&"x9!Qz".repeat(40), "Ada", "ada@example.org").is_err());
+        let strong = |password, name: &str, email: &str| {
+            password_strength("password", password, &[name.to_owned(), email.to_owned()]).is_ok()
+        };
+        assert!(strong("correct horse battery", "Ada", "ada@example.org"));
+        assert!(!strong("lovelace1815", "Ada Lovelace1815", "ada@example.org"));
+        assert!(!strong("password123", "Ada", "ada@example.org"));
+        assert!(password_length("password", "short7!").is_err());
+        assert!(password_length("password", &"x9!Qz".repeat(40)).is_err());
+        assert!(password_length("password", "8 chars!").is_ok());
     }
 }

@@ -148,7 +148,7 @@ impl Tokens {
             }
         };
         let now = self.clock.now();
-        if now > claims.expires_at + LEEWAY {
+        if now - LEEWAY > claims.expires_at {
             return Err(TokenError::Expired);
         }
         if now + LEEWAY < not_before {
@@ -163,7 +163,8 @@ impl Tokens {
             return Err(TokenError::Invalid);
         }
         let header = jsonwebtoken::decode_header(token).map_err(invalid)?;
-        if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TYPE) {
+        // An extension that must be understood is not (RFC 7515 section 4.1.11).
+        if header.alg != Algorithm::EdDSA || header.typ.as_deref() != Some(TYPE) || header.crit.is_some() {
             return Err(TokenError::Invalid);
         }
         let key = header.kid.and_then(|kid| self.verifying.get(&kid)).ok_or(TokenError::Invalid)?;
@@ -175,14 +176,33 @@ impl Tokens {
 }
 
 /// The refresh token of a session at a count, and its SHA-256, which is all that is stored. The token carries the
-/// session's id, so that it is found by its key.
+/// session's id and the count, so that it is found by its key and a made-up one is known without looking.
 pub(super) fn refresh_token(platform: &Platform, session: SessionId, counter: i64) -> (String, [u8; 32]) {
-    let id: Uuid = session.uuid();
-    let mac = platform.secrets.mac("refresh-token", &[id.as_bytes(), &counter.to_be_bytes()]);
-    let mut bytes = Vec::with_capacity(48);
-    bytes.extend_from_slice(id.as_bytes());
-    bytes.extend_from_slice(&mac);
+    let mac = refresh_mac(platform, session, counter);
+    let bytes = [session.uuid().as_bytes().as_slice(), &counter.to_be_bytes(), &mac].concat();
     (BASE64.encode(bytes), secret::sha256(&mac))
+}
+
+/// A refresh token that this server handed out at some time.
+pub(super) struct Shown {
+    pub(super) session: SessionId,
+    pub(super) counter: i64,
+    pub(super) hash: [u8; 32],
+}
+
+/// What a refresh token says. None: it is none of ours.
+pub(super) fn parse_refresh_token(platform: &Platform, token: &str) -> Option<Shown> {
+    let bytes: [u8; 56] = BASE64.decode(token.get(..75)?).ok().filter(|_| token.len() == 75)?.try_into().ok()?;
+    let (id, rest) = bytes.split_at(16);
+    let (counter, mac) = rest.split_at(8);
+    let session = SessionId::from_uuid(Uuid::from_slice(id).ok()?);
+    let counter = i64::from_be_bytes(counter.try_into().ok()?);
+    let right = refresh_mac(platform, session, counter);
+    secret::equal(&right, mac).then(|| Shown { session, counter, hash: secret::sha256(&right) })
+}
+
+fn refresh_mac(platform: &Platform, session: SessionId, counter: i64) -> [u8; 32] {
+    platform.secrets.mac("refresh-token", &[session.uuid().as_bytes(), &counter.to_be_bytes()])
 }
 
 fn parse_keys(text: &str) -> Result<Vec<(String, [u8; 32])>, String> {

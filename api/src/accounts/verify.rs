@@ -8,7 +8,13 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait},
 };
 
-use super::{Accounts, register::code_of, session::Opened};
+use super::{
+    Accounts,
+    attempts::{Attempt, Named},
+    register::code_of,
+    rules,
+    session::Opened,
+};
 use crate::platform::{
     Platform,
     db::Tx,
@@ -24,14 +30,14 @@ impl Accounts {
         registration: &str,
         code: &str,
         origin: Origin,
-    ) -> Result<(user::Model, Opened), Refusal> {
+    ) -> Result<Opened, Refusal> {
         let id = input::id::<PendingRegistrationId>("registrationId", registration)?;
-        let code: String = code.chars().filter(|c| !c.is_whitespace()).take(16).collect();
+        let code = rules::typed_code(code);
         let accounts = self.clone();
-        let opened = self
-            .platform
-            .db
-            .write::<_, Refusal, _, _>(move |tx| async move {
+        let by = origin.clone();
+        self.counting_failures(Attempt::Code, Named::Nobody, &by, async move {
+            let db = accounts.platform.db.clone();
+            let opened = db.write::<_, Refusal, _, _>(move |tx| async move {
                 // A wrong code must stay counted, so it is an outcome and not an error, which would undo the count.
                 let Some(registration) = take_a_try(&accounts.platform, &tx, id).await? else { return Ok(None) };
                 let right = secret::equal(code_of(&accounts.platform, &registration).as_bytes(), code.as_bytes());
@@ -39,12 +45,12 @@ impl Accounts {
                     return Ok(None);
                 }
                 let person = make_account(&accounts.platform, &tx, registration).await?;
-                let opened = accounts.open_session(&tx, person.id, &origin, false).await?;
-                Ok(Some((person, opened)))
-            })
-            .await?;
-        let wrong = "This code is wrong, used up or expired. Register again to get a new one.";
-        opened.ok_or_else(|| UserError::at("code", Code::InvalidCode, wrong).into())
+                Ok(Some(accounts.open_session(&tx, person.id, &origin, false).await?))
+            });
+            let wrong = "This code is wrong, used up or expired. Register again to get a new one.";
+            opened.await?.ok_or_else(|| UserError::at("code", Code::InvalidCode, wrong).into())
+        })
+        .await
     }
 }
 
@@ -68,6 +74,10 @@ async fn make_account(platform: &Platform, tx: &Tx, registration: row::Model) ->
         email: Set(registration.email),
         email_key: Set(registration.email_key.clone()),
         password_hash: Set(Some(registration.password_hash)),
+        username: Set(None),
+        username_key: Set(None),
+        bio: Set(None),
+        locale: Set(None),
         time_zone: Set(None),
         email_lead_minutes: Set(60),
         created_at: Set(now),

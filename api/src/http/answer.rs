@@ -2,8 +2,10 @@
 //! Promise: what the short way has written as JSON already is copied as it is (see `platform::walk`).
 
 use async_graphql::{PathSegment, Response, ServerError, Value};
+use poem::http::{HeaderValue, StatusCode, header};
 
-use crate::platform::walk::json_string;
+use super::edge::RequestId;
+use crate::platform::{error::Fault, walk::json_string};
 
 /// Who asked, for errors that name the request.
 #[derive(Clone, Copy)]
@@ -48,6 +50,37 @@ pub(super) fn code_of(error: &ServerError) -> &str {
         Some(Value::String(code)) => code,
         _ => "BAD_REQUEST",
     }
+}
+
+/// The status of a request that a fault stopped before anything ran.
+pub(super) fn status_of(fault: &Fault) -> StatusCode {
+    match fault {
+        Fault::Unauthenticated => StatusCode::UNAUTHORIZED,
+        Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
+        Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
+        Fault::Forbidden(_) => StatusCode::FORBIDDEN,
+        Fault::NotFound(_) => StatusCode::NOT_FOUND,
+        Fault::BadRequest(_) | Fault::IdempotencyMismatch => StatusCode::BAD_REQUEST,
+        Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// The answer of a plain endpoint to a fault: the same JSON as GraphQL's.
+pub(super) fn fault(fault: Fault, request: &poem::Request) -> poem::Response {
+    let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
+    let status = status_of(&fault);
+    let wait = if let Fault::RateLimited(wait) = &fault { Some(wait.as_secs().max(1)) } else { None };
+    let error = async_graphql::Error::from(fault).into_server_error(Default::default());
+    let error = ServerError { locations: Vec::new(), ..error };
+    let body = refused(&[error], Voice { request_id: &request_id, most_errors: 1 });
+    let mut response = poem::Response::builder()
+        .status(status)
+        .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
+        .body(body);
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn errors(list: &[ServerError], voice: Voice<'_>, json: &mut Vec<u8>) {

@@ -3,6 +3,7 @@
 use poem::{Request, http::header};
 
 use super::Edge;
+use crate::accounts::Renewed;
 use crate::platform::{
     clock::Instant,
     error::Fault,
@@ -15,20 +16,37 @@ pub(super) enum Credential {
     None,
     /// `Authorization: Bearer …`: must be good.
     Bearer(String),
-    /// The cookie: when it is no longer good the request is anonymous, so that logging in again stays possible.
-    Cookie(String),
+    /// Cookies: when they are no longer good the request is anonymous, so that logging in again stays possible.
+    Cookies { access: Option<String>, refresh: Option<String> },
 }
 
-/// Reads the credential of a request. The header comes before the cookie.
-pub(super) fn credential(request: &Request) -> Credential {
-    let headers = request.headers();
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
+/// Somebody who was recognised.
+pub(super) struct Identified {
+    pub(super) viewer: Viewer,
+    /// Until when the access token is good.
+    pub(super) until: Instant,
+    /// A `Set-Cookie` value: the access cookie was missing or over, and the refresh cookie speaks for its session.
+    pub(super) cookie: Option<String>,
+}
+
+/// Reads the credential of a request. The header comes before the cookies, which are only believed from pages that may
+/// use them; a token in a header no other site can send.
+pub(super) fn credential(edge: &Edge, request: &Request) -> Credential {
+    if let Some(value) = request.headers().get(header::AUTHORIZATION) {
         return Credential::Bearer(bearer(value.to_str().unwrap_or_default()).unwrap_or_default().to_owned());
     }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let found =
-        cookies.flat_map(|cookies| cookies.split(';')).find_map(|cookie| cookie.trim().strip_prefix("accessToken="));
-    found.map_or(Credential::None, |token| Credential::Cookie(token.to_owned()))
+    let (access, refresh) = (cookie(request, "accessToken"), cookie(request, "refreshToken"));
+    if (access.is_none() && refresh.is_none()) || !origin_is_allowed(edge, request) {
+        return Credential::None;
+    }
+    Credential::Cookies { access, refresh }
+}
+
+/// The value of a cookie; none when it is empty.
+pub(super) fn cookie(request: &Request, name: &str) -> Option<String> {
+    let cookies = request.headers().get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|cookies| cookies.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(found, value)| *found == name && !value.is_empty()).map(|(_, value)| value.to_owned())
 }
 
 /// The token of a `Bearer` credential (RFC 6750 section 2.1).
@@ -37,21 +55,38 @@ pub(super) fn bearer(value: &str) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// Who holds a credential, and until when.
+/// Who holds a credential.
 ///
 /// # Errors
 /// UNAUTHENTICATED for a bearer token that is no good; a fault of the database.
-pub(super) async fn identify(edge: &Edge, credential: Credential) -> Result<Option<(Viewer, Instant)>, Fault> {
+pub(super) async fn identify(edge: &Edge, credential: Credential) -> Result<Option<Identified>, Fault> {
+    let by_token = |(viewer, until)| Identified { viewer, until, cookie: None };
     match credential {
         Credential::None => Ok(None),
-        Credential::Cookie(token) => edge.accounts.authenticate(&token).await,
-        Credential::Bearer(token) => edge.accounts.authenticate(&token).await?.map(Some).ok_or(Fault::Unauthenticated),
+        Credential::Bearer(token) => {
+            let found = edge.accounts.authenticate(&token).await?;
+            found.map(by_token).map(Some).ok_or(Fault::Unauthenticated)
+        }
+        Credential::Cookies { access, refresh } => {
+            if let Some(access) = access
+                && let Some(found) = edge.accounts.authenticate(&access).await?
+            {
+                return Ok(Some(by_token(found)));
+            }
+            let Some(refresh) = refresh else { return Ok(None) };
+            let renewed = edge.accounts.renew(&refresh).await?;
+            Ok(renewed.map(|Renewed { viewer, cookie, access_expires_at }| Identified {
+                viewer,
+                until: access_expires_at,
+                cookie: Some(cookie),
+            }))
+        }
     }
 }
 
 /// The caller of an identified request.
-pub(super) fn caller(identified: Option<(Viewer, Instant)>) -> Caller {
-    Caller(identified.map(|(viewer, _)| viewer))
+pub(super) fn caller(identified: Option<&Identified>) -> Caller {
+    Caller(identified.map(|identified| identified.viewer))
 }
 
 /// Where a request comes from. Behind trusted proxies the client's address is the entry of `X-Forwarded-For` that the
@@ -64,10 +99,14 @@ pub(super) fn origin(edge: &Edge, request: &Request, can_set_cookies: bool) -> O
     let named = named.and_then(|entry| entry.parse::<std::net::IpAddr>().ok());
     let ip = named.or_else(|| request.remote_addr().as_socket_addr().map(|address| address.ip()));
     let device = request.headers().get(header::USER_AGENT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let may_use_cookies = origin_is_allowed(edge, request);
+    let secret = |name| cookie(request, name).filter(|_| may_use_cookies).map(Into::into);
     Origin {
         ip: ip.map(|ip| ip.to_string()).unwrap_or_default(),
         device: device.chars().take(200).collect(),
         can_set_cookies,
+        refresh_cookie: secret("refreshToken"),
+        device_cookie: secret("deviceToken"),
     }
 }
 

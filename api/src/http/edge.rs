@@ -54,7 +54,7 @@ where
     let mut response = compress(response, encoding.as_ref());
     finish(&edge, &mut response, &path, origin.as_ref(), &id);
     let took = began.elapsed();
-    let (status, duration_ms) = (response.status().as_u16(), took.as_secs_f64() * 1_000.0);
+    let (status, duration_ms) = (response.status().as_u16(), (took.as_secs_f64() * 1e6).round() / 1e3);
     let Operation { name, kind, errors } = operation;
     span.in_scope(|| {
         if took > edge.platform.config.limits.slow_request {
@@ -99,7 +99,11 @@ fn finish(edge: &Edge, response: &mut Response, path: &str, origin: Option<&Head
     set(header::X_FRAME_OPTIONS, "DENY");
     set(header::REFERRER_POLICY, "no-referrer");
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
-    if path == "/graphql" || path.starts_with("/health") || path.starts_with("/dev") {
+    if path.starts_with("/graphql")
+        || path.starts_with("/health")
+        || path.starts_with("/dev")
+        || path.starts_with("/auth")
+    {
         set(header::CACHE_CONTROL, "no-store");
     }
     if edge.platform.config.is_production() {

@@ -60,11 +60,12 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
     };
     let voice = Voice { request_id: &id, most_errors: edge.platform.config.limits.errors };
     match run(&edge, request, media).await {
-        Ok((executed, operation)) => finish(executed, operation, media, voice),
+        Ok((executed, operation, renewed)) => finish(executed, operation, media, voice, renewed),
         Err(stop) => {
             let operation = Operation { errors: stop.errors.len(), ..Operation::default() };
             let body = answer::refused(&stop.errors, voice);
             let mut response = write(stop.status, media, body, operation);
+            retry_after(&mut response, &stop.errors);
             let headers = response.headers_mut();
             match stop.status {
                 StatusCode::METHOD_NOT_ALLOWED => {
@@ -81,21 +82,21 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
     }
 }
 
-async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<(Executed, Operation), Stop> {
+/// What ran, for the log line, and the cookie that carries the session on.
+type Ran = (Executed, Operation, Option<String>);
+
+async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, Stop> {
     let by_get = match *request.method() {
         Method::GET => true,
         Method::POST => false,
         _ => return Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for queries.")),
     };
     let origin = caller::origin(edge, &request, true);
-    // Cookies are only believed from pages that may use them; a token in a header no other site can send.
-    let credential = match caller::credential(&request) {
-        caller::Credential::Cookie(_) if !caller::origin_is_allowed(edge, &request) => caller::Credential::None,
-        credential => credential,
-    };
-    let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
+    let credential = caller::credential(edge, &request);
+    // Before the body, which may take long: a refresh cookie that is looked at late could be taken for a stolen one.
     let identified = caller::identify(edge, credential).await.map_err(stop_for)?;
-    let ready = edge.schema.prepare(asked, caller::caller(identified), origin).await;
+    let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
+    let ready = edge.schema.prepare(asked, caller::caller(identified.as_ref()), origin).await;
     let ready = ready.map_err(|refused| Stop {
         // Older clients take anything but 200 for a broken connection.
         status: if media == Media::Json { StatusCode::OK } else { StatusCode::BAD_REQUEST },
@@ -115,7 +116,7 @@ async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<(Execut
     let name = ready.operation_name.clone().unwrap_or_default();
     let executed = execute(edge, ready).await?;
     let errors = executed.errors.len();
-    Ok((executed, Operation { name, kind, errors }))
+    Ok((executed, Operation { name, kind, errors }, identified.and_then(|identified| identified.cookie)))
 }
 
 /// Runs an operation within its time; a panic is a defect of ours, told as such.
@@ -129,16 +130,7 @@ pub(super) async fn execute(edge: &Edge, ready: Ready) -> Result<Executed, Stop>
 }
 
 fn stop_for(fault: Fault) -> Stop {
-    let status = match &fault {
-        Fault::Unauthenticated => StatusCode::UNAUTHORIZED,
-        Fault::RateLimited(_) => StatusCode::TOO_MANY_REQUESTS,
-        Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
-        Fault::Forbidden(_)
-        | Fault::NotFound(_)
-        | Fault::BadRequest(_)
-        | Fault::IdempotencyMismatch
-        | Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
-    };
+    let status = answer::status_of(&fault);
     let error = async_graphql::Error::from(fault).into_server_error(Default::default());
     Stop { status, errors: vec![ServerError { locations: Vec::new(), ..error }] }
 }
@@ -244,17 +236,41 @@ fn negotiate(headers: &HeaderMap) -> Option<Media> {
     best.map(|(_, _, media)| media)
 }
 
-fn finish(executed: Executed, operation: Operation, media: Media, voice: Voice<'_>) -> Response {
+fn finish(
+    executed: Executed,
+    operation: Operation,
+    media: Media,
+    voice: Voice<'_>,
+    renewed: Option<String>,
+) -> Response {
     let limited = |error: &ServerError| answer::code_of(error) == "RATE_LIMITED";
     let refused_whole = executed.data == async_graphql::Value::Null
         && !executed.errors.is_empty()
         && executed.errors.iter().all(limited);
     let status = if refused_whole { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
     let mut response = write(status, media, answer::executed(&executed, voice), operation);
+    if refused_whole {
+        retry_after(&mut response, &executed.errors);
+    }
+    // Before the cookies of the operation: logging out has the last word.
+    if let Some(cookie) = renewed.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
     for (name, value) in &executed.http_headers {
         response.headers_mut().append(name, value.clone());
     }
     response
+}
+
+/// Says when to come back (RFC 9110 section 10.2.3): the longest of the waits.
+fn retry_after(response: &mut Response, errors: &[ServerError]) {
+    let wait = |error: &ServerError| match error.extensions.as_ref()?.get("retryAfter")? {
+        async_graphql::Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    };
+    if let Some(seconds) = errors.iter().filter_map(wait).max() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
 }
 
 fn write(status: StatusCode, media: Media, body: Vec<u8>, operation: Operation) -> Response {

@@ -22,9 +22,12 @@ pub(super) async fn ready(edge: Arc<Edge>) -> Response {
     };
     let (database, mail) = tokio::join!(database, edge.platform.mailer.ping(PATIENCE));
     let stopping = if edge.stop.is_cancelled() { Err("the server is stopping".to_owned()) } else { Ok(()) };
-    let parts = [("database", database), ("mail", mail), ("server", stopping)];
-    // A mail server that is away is waited for: mail is tried again, and everything else works.
-    let ready = parts.iter().all(|(name, state)| state.is_ok() || *name == "mail");
+    let bus =
+        if edge.platform.bus.is_healthy() { Ok(()) } else { Err("hints of other instances are not heard".to_owned()) };
+    let parts = [("database", database), ("bus", bus), ("mail", mail), ("server", stopping)];
+    // A mail server that is away is waited for: mail is tried again. While the bus is away every instance looks by
+    // itself. Everything else works.
+    let ready = parts.iter().all(|(name, state)| state.is_ok() || matches!(*name, "mail" | "bus"));
     let mut report = serde_json::Map::new();
     for (name, state) in parts {
         if let Err(cause) = &state {

@@ -6,10 +6,12 @@
 mod answer;
 mod caller;
 mod edge;
+mod export;
 mod graphiql;
 mod graphql;
 mod health;
 mod mailbox;
+mod oidc;
 mod places;
 mod socket;
 
@@ -43,8 +45,14 @@ pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
     let at = |handler: Handler| Handle { edge: edge.clone(), handler };
     let mut route = Route::new()
         .at("/graphql", at(|edge, request| Box::pin(graphql::serve(edge, request))))
+        .at("/graphql/export", get(at(|edge, request| Box::pin(export::serve(edge, request)))))
         .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
         .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
+    if edge.accounts.has_provider() {
+        route = route
+            .at("/auth/google", get(at(|edge, request| Box::pin(oidc::depart(edge, request)))))
+            .at("/auth/google/callback", get(at(|edge, request| Box::pin(oidc::arrive(edge, request)))));
+    }
     if edge.platform.mailer.mailbox().is_some() {
         route = route
             .at("/dev/mailbox", get(at(|edge, request| Box::pin(mailbox::list(edge, request)))))

@@ -54,11 +54,9 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
     }
     let offered = offers_protocol(request.headers());
     let opening = Opening {
-        origin: caller::origin(&edge, &request, false),
-        cookie: match caller::credential(&request) {
-            Credential::None => None,
-            Credential::Bearer(token) | Credential::Cookie(token) => Some(token),
-        },
+        // A refresh cookie that is read once and used much later could be taken for a stolen one.
+        origin: Origin { refresh_cookie: None, ..caller::origin(&edge, &request, false) },
+        credential: caller::credential(&edge, &request),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
     };
     let Ok(slot) = edge.socket_slots.clone().try_acquire_owned() else {
@@ -104,7 +102,7 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
 /// What the handshake told.
 struct Opening {
     origin: Origin,
-    cookie: Option<String>,
+    credential: Credential,
     request_id: String,
 }
 
@@ -131,7 +129,7 @@ struct Run {
 
 impl Connection {
     /// Serves until the socket is to be closed. None: the client is gone.
-    async fn serve(&mut self, opening: Opening) -> Option<Close> {
+    async fn serve(&mut self, mut opening: Opening) -> Option<Close> {
         let limits = self.edge.platform.config.sockets.clone();
         let (payload, early) = match timeout(limits.init_timeout, self.first_message()).await {
             Err(_) => return Some(Close(4408, "Connection initialisation timeout")),
@@ -142,10 +140,13 @@ impl Connection {
         }
         // First listen, then look: a session that ends in between is heard of.
         let ended = self.edge.platform.bus.ended_sessions();
-        let identified = match identify(&self.edge.clone(), payload, opening.cookie.clone()).await {
-            Ok(identified) => identified,
-            Err(close) => return Some(close),
-        };
+        let identified =
+            match identify(&self.edge.clone(), payload, std::mem::replace(&mut opening.credential, Credential::None))
+                .await
+            {
+                Ok(identified) => identified,
+                Err(close) => return Some(close),
+            };
         let _place = match identified {
             None => None,
             Some((viewer, _)) => match self.edge.sockets.take(viewer.user_id, limits.per_user) {
@@ -164,19 +165,11 @@ impl Connection {
         &mut self,
         identified: Option<(Viewer, Instant)>,
         opening: Opening,
-        mut ended: broadcast::Receiver<SessionId>,
+        mut ended: broadcast::Receiver<Option<SessionId>>,
         ping_every: Duration,
     ) -> Option<Close> {
         let edge = self.edge.clone();
-        let expired = async {
-            match identified {
-                Some((_, expires_at)) => {
-                    let left = (expires_at - edge.platform.clock.now()).to_std().unwrap_or_default();
-                    edge.platform.clock.sleep(left).await;
-                }
-                None => std::future::pending().await,
-            }
-        };
+        let expired = expiry(&edge, identified);
         tokio::pin!(expired);
         let mut next_ping = Tick::now() + ping_every;
         let mut heard = true;
@@ -192,7 +185,7 @@ impl Connection {
                 }
                 message = self.stream.next() => {
                     heard = true;
-                    let caller = caller::caller(identified);
+                    let caller = Caller(identified.map(|(viewer, _)| viewer));
                     if let Some(end) = self.hear(message, caller, &opening).await {
                         return end;
                     }
@@ -313,6 +306,12 @@ impl Connection {
             let refused = Refused::bad_request(format!("A socket runs at most {limit} operations at once."));
             return self.refuse(&id, refused, &opening.request_id).await;
         }
+        // A session that ended where we do not hear of it does nothing more here.
+        if let Some(viewer) = caller.0
+            && !self.edge.accounts.is_alive(viewer).await.unwrap_or(true)
+        {
+            return self.refuse(&id, Refused::unauthenticated(), &opening.request_id).await;
+        }
         let ready = match self.edge.schema.prepare(asked, caller, opening.origin.clone()).await {
             Ok(ready) => ready,
             Err(refused) => return self.refuse(&id, refused, &opening.request_id).await,
@@ -399,10 +398,29 @@ fn has_object(message: &Map<String, Json>) -> bool {
 }
 
 /// Whether what the bus told means the end of this viewer's session. Who missed something looks.
-async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<SessionId, RecvError>) -> bool {
+async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<Option<SessionId>, RecvError>) -> bool {
     match told {
-        Ok(session) => session == viewer.session_id,
-        Err(_) => !edge.accounts.is_alive(viewer).await.unwrap_or(true),
+        Ok(Some(session)) => session == viewer.session_id,
+        // Looked up now: what this instance remembers may be what was missed. A database that is away ends nothing.
+        Ok(None) | Err(_) => edge.accounts.is_alive_now(viewer).await.is_ok_and(|alive| !alive),
+    }
+}
+
+/// Waits until the session behind a socket has no access token any more: a refresh, on whichever instance, moves that
+/// moment on.
+async fn expiry(edge: &Edge, identified: Option<(Viewer, Instant)>) {
+    let Some((viewer, mut until)) = identified else { return std::future::pending().await };
+    loop {
+        let left = (until - edge.platform.clock.now()).to_std().unwrap_or_default();
+        edge.platform.clock.sleep(left).await;
+        match edge.accounts.access_until(viewer).await {
+            Ok(Some(later)) if later > until => until = later,
+            Ok(_) => return,
+            Err(fault) => {
+                tracing::warn!(?fault, "a socket's session could not be looked up; it is closed");
+                return;
+            }
+        }
     }
 }
 
@@ -410,17 +428,18 @@ async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<SessionId, RecvErro
 async fn identify(
     edge: &Edge,
     payload: Option<Map<String, Json>>,
-    cookie: Option<String>,
+    shown: Credential,
 ) -> Result<Option<(Viewer, Instant)>, Close> {
     let named = |name: &str| name.eq_ignore_ascii_case("authorization");
     let given = payload.and_then(|payload| payload.into_iter().find(|(name, _)| named(name)));
     let credential = match given {
         Some((_, Json::String(value))) => Credential::Bearer(caller::bearer(&value).unwrap_or(&value).to_owned()),
         Some(_) => return Err(Close(4400, "Invalid message: authorization must be a string")),
-        None => cookie.map_or(Credential::None, Credential::Cookie),
+        // A browser cannot set headers of a handshake; another client that did so is taken at its word.
+        None => shown,
     };
     match caller::identify(edge, credential).await {
-        Ok(identified) => Ok(identified),
+        Ok(identified) => Ok(identified.map(|identified| (identified.viewer, identified.until))),
         Err(Fault::Unauthenticated) => Err(Close(4403, "Forbidden")),
         Err(fault) => {
             tracing::error!(?fault, "a socket's caller cannot be identified");

@@ -4,10 +4,12 @@
 //!
 //! Call [`record::record`] inside the transaction of the fact that notifies.
 
+mod export;
 pub mod graphql;
 mod live;
 mod read;
 pub mod record;
+mod stolen;
 mod sweep;
 
-pub use sweep::sweep;
+pub use self::{export::export, stolen::on_session_stolen, sweep::sweep};

@@ -143,6 +143,8 @@ pub enum UserErrorCode {
     LimitReached,
     /// It is not in a state in which this can be done.
     WrongState,
+    /// The last login is too long ago for this: prove who you are with sessionReauthenticate and try again.
+    ReauthenticationRequired,
 }
 
 /// A mistake that a person can mend.
@@ -176,6 +178,12 @@ pub enum Refusal {
 impl From<UserError> for Refusal {
     fn from(error: UserError) -> Self {
         Self::User(vec![error])
+    }
+}
+
+impl From<Vec<UserError>> for Refusal {
+    fn from(errors: Vec<UserError>) -> Self {
+        Self::User(errors)
     }
 }
 

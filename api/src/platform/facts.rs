@@ -1,8 +1,8 @@
 //! What a room announces for rooms that it does not know: typed facts, handled inside the announcer's transaction.
 //! `app.rs` says who listens.
 
-use entity::{TaskId, UserId};
-use futures_util::future::BoxFuture;
+use entity::{SessionId, TaskId, UserId};
+use futures_util::{future::BoxFuture, stream::BoxStream};
 
 use super::{Platform, db::Tx, error::Fault};
 
@@ -28,10 +28,27 @@ pub struct TaskChanged {
 /// Handles a [`TaskChanged`] in the transaction that made it.
 pub type OnTaskChanged = for<'a> fn(&'a Platform, &'a Tx, TaskChanged) -> BoxFuture<'a, Result<(), Fault>>;
 
-/// Who listens to what.
+/// A refresh token came again after it was replaced: somebody else has a copy, and the session was ended.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionStolen {
+    pub user_id: UserId,
+    pub session_id: SessionId,
+}
+
+/// Handles a [`SessionStolen`] in the transaction that ended the session.
+pub type OnSessionStolen = for<'a> fn(&'a Platform, &'a Tx, SessionStolen) -> BoxFuture<'a, Result<(), Fault>>;
+
+/// What a room knows of a person, for the export of their account: JSON values, one after the other, fetched as they
+/// are taken.
+pub type Export = fn(Platform, UserId) -> BoxStream<'static, Result<serde_json::Value, Fault>>;
+
+/// Who listens to what, and who has what of a person.
 #[derive(Default)]
 pub struct Facts {
     pub on_task_changed: Vec<OnTaskChanged>,
+    pub on_session_stolen: Vec<OnSessionStolen>,
+    /// Each with the name of its list in the export.
+    pub exports: Vec<(&'static str, Export)>,
 }
 
 impl Facts {
@@ -41,6 +58,17 @@ impl Facts {
     /// What a listener failed with.
     pub async fn task_changed(&self, platform: &Platform, tx: &Tx, fact: TaskChanged) -> Result<(), Fault> {
         for listener in &self.on_task_changed {
+            listener(platform, tx, fact).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells everyone who listens; the first failure undoes the transaction.
+    ///
+    /// # Errors
+    /// What a listener failed with.
+    pub async fn session_stolen(&self, platform: &Platform, tx: &Tx, fact: SessionStolen) -> Result<(), Fault> {
+        for listener in &self.on_session_stolen {
             listener(platform, tx, fact).await?;
         }
         Ok(())

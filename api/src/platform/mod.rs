@@ -8,11 +8,13 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod error;
+pub mod export;
 pub mod facts;
 pub mod fields;
 pub mod idempotency;
 pub mod input;
 pub mod jobs;
+pub mod limiter;
 pub mod mail;
 pub mod page;
 pub mod random;
@@ -25,7 +27,8 @@ pub mod walk;
 use std::{ops::Deref, sync::Arc};
 
 use self::{
-    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, mail::Mailer, random::Random, secret::Secrets,
+    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, random::Random,
+    secret::Secrets,
 };
 
 /// Every part that has no feature in it. Cheap to clone.
@@ -40,6 +43,7 @@ pub struct Parts {
     pub secrets: Secrets,
     pub db: Db,
     pub bus: Bus,
+    pub limiter: Limiter,
     pub mailer: Mailer,
     pub facts: Facts,
 }

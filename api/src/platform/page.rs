@@ -4,7 +4,7 @@
 
 use std::borrow::Cow;
 
-use async_graphql::{Object, OutputType, SimpleObject, TypeName, parser::types::SelectionSet};
+use async_graphql::{Object, OutputType, TypeName, parser::types::SelectionSet};
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use sea_orm::{
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select, Value,
@@ -232,12 +232,12 @@ impl Page {
     ) -> Connection<T> {
         let edges = rows.into_iter().map(|row| Edge { position: position(&row), order: self.order, node: node(row) });
         let edges: Vec<Edge<T>> = edges.collect();
-        let cursor = |edge: &Edge<T>| Cursor(edge.position.cursor(self.order));
         let page_info = PageInfo {
             has_next_page,
             has_previous_page,
-            start_cursor: edges.first().map(cursor),
-            end_cursor: edges.last().map(cursor),
+            start: edges.first().map(|edge| edge.position.clone()),
+            end: edges.last().map(|edge| edge.position.clone()),
+            order: self.order,
         };
         Connection { edges, page_info, total_count: None }
     }
@@ -251,17 +251,44 @@ pub trait Listed: OutputType + Walk {
     const EDGE: &'static str;
 }
 
-/// Where a page lies in its list.
-#[derive(Clone, Debug, SimpleObject)]
+/// Where a page lies in its list. Cursors are made when they are asked for.
+#[derive(Clone, Debug)]
 pub struct PageInfo {
+    has_next_page: bool,
+    has_previous_page: bool,
+    start: Option<Position>,
+    end: Option<Position>,
+    order: &'static str,
+}
+
+impl PageInfo {
+    fn cursor(&self, position: &Option<Position>) -> Option<Cursor> {
+        position.as_ref().map(|position| Cursor(position.cursor(self.order)))
+    }
+}
+
+/// Where a page lies in its list.
+#[Object]
+impl PageInfo {
     /// Whether more items follow this page.
-    pub has_next_page: bool,
+    async fn has_next_page(&self) -> bool {
+        self.has_next_page
+    }
+
     /// Whether items lie before this page.
-    pub has_previous_page: bool,
+    async fn has_previous_page(&self) -> bool {
+        self.has_previous_page
+    }
+
     /// The cursor of the first item. Null: the page is empty.
-    pub start_cursor: Option<Cursor>,
+    async fn start_cursor(&self) -> Option<Cursor> {
+        self.cursor(&self.start)
+    }
+
     /// The cursor of the last item. Null: the page is empty.
-    pub end_cursor: Option<Cursor>,
+    async fn end_cursor(&self) -> Option<Cursor> {
+        self.cursor(&self.end)
+    }
 }
 
 /// An item with its place in the list.
@@ -338,8 +365,8 @@ impl Walk for PageInfo {
         match field {
             "hasNextPage" => out.bare(self.has_next_page),
             "hasPreviousPage" => out.bare(self.has_previous_page),
-            "startCursor" => out.option(self.start_cursor.as_ref(), |out, cursor| out.plain(&cursor.0)),
-            "endCursor" => out.option(self.end_cursor.as_ref(), |out, cursor| out.plain(&cursor.0)),
+            "startCursor" => out.option(self.cursor(&self.start), |out, cursor| out.plain(&cursor.0)),
+            "endCursor" => out.option(self.cursor(&self.end), |out, cursor| out.plain(&cursor.0)),
             _ => false,
         }
     }

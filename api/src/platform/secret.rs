@@ -4,6 +4,7 @@
 use aws_lc_rs::{constant_time, digest, hmac};
 
 /// Keys derived from `SECRET_KEY`, one a purpose.
+#[derive(Clone)]
 pub struct Secrets {
     root: hmac::Key,
 }
@@ -36,6 +37,13 @@ impl Secrets {
         }
         to_array(context.sign().as_ref())
     }
+}
+
+/// Six digits that follow from the parts. 2^64 is so much larger than 10^6 that no code is noticeably likelier.
+pub fn six_digits(mac: &[u8; 32]) -> String {
+    let mut number = [0; 8];
+    number.copy_from_slice(&mac[..8]);
+    format!("{:06}", u64::from_be_bytes(number) % 1_000_000)
 }
 
 /// SHA-256.

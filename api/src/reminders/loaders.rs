@@ -79,7 +79,7 @@ pub async fn fetch_along(
     fields: &Fields<'_>,
 ) -> Result<(), Fault> {
     let chosen = Chosen::new(COLUMNS, fields);
-    let query = ordered(user, tasks.iter().map(|task| task.task_id))
+    let query = ordered(platform, user, tasks.iter().map(|task| task.task_id))
         .select_only()
         .columns([row::Column::TaskId, row::Column::Id, row::Column::ScheduledAt, row::Column::Status])
         .columns(chosen.columns.iter().copied());
@@ -111,9 +111,11 @@ const COLUMNS: &[(&str, row::Column)] = &[
     ("updatedAt", row::Column::UpdatedAt),
 ];
 
-fn ordered(user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {
+fn ordered(platform: &Platform, user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {
     row::Entity::visible_to(user)
-        .filter(row::Column::TaskId.is_in(tasks))
+        .filter(platform.db.among(row::Column::TaskId, tasks.map(TaskId::uuid)))
+        // By task first, as the index has it: there is nothing to sort.
+        .order_by_asc(row::Column::TaskId)
         .order_by_asc(row::Column::ScheduledAt)
         .order_by_asc(row::Column::Id)
 }
@@ -130,7 +132,7 @@ async fn of_tasks(
     user: UserId,
     tasks: impl Iterator<Item = TaskId>,
 ) -> Result<HashMap<TaskId, Vec<row::Model>>, DbErr> {
-    let rows = ordered(user, tasks).all(platform.db.read()).await?;
+    let rows = ordered(platform, user, tasks).all(platform.db.read()).await?;
     let mut by_task: HashMap<TaskId, Vec<row::Model>> = HashMap::new();
     for row in rows {
         if let Some(task) = row.task_id {

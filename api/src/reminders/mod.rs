@@ -4,6 +4,7 @@
 
 mod create;
 mod dispatch;
+mod export;
 mod follow_task;
 pub mod graphql;
 mod ledger;
@@ -11,4 +12,9 @@ pub mod loaders;
 mod mail;
 mod rules;
 
-pub use self::{dispatch::register_jobs, follow_task::on_task_changed, graphql::Reminder};
+pub use self::{
+    dispatch::register_jobs,
+    export::{export, export_deliveries},
+    follow_task::on_task_changed,
+    graphql::Reminder,
+};

@@ -13,8 +13,8 @@ mod tokens;
 use std::sync::Arc;
 
 use async_graphql::{
-    MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions, Schema as AsyncGraphqlSchema,
-    ServerError, ValidationMode,
+    CacheControl, MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions,
+    Schema as AsyncGraphqlSchema, ServerError, ValidationMode, ValidationResult,
     dataloader::DataLoader,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     parser::types::{ExecutableDocument, OperationType},
@@ -140,7 +140,8 @@ impl Schema {
         };
         let judge = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation).finish();
         // Depth is the guard's business; the executor's own limit would refuse what the guard lets through.
-        let executor = build().validation_mode(ValidationMode::Fast).limit_recursive_depth(256).finish();
+        let executor = build().validation_mode(ValidationMode::Fast).limit_recursive_depth(256);
+        let executor = executor.extension(TakeForValidated).finish();
         let sdl = executor.sdl();
         let inputs = InputTypes::from_sdl(&sdl);
         let outputs = OutputShapes::from_sdl(&sdl);
@@ -255,6 +256,11 @@ impl Refused {
         Self::with("QUERY_TOO_COMPLEX", message)
     }
 
+    /// The session that asks is over.
+    pub fn unauthenticated() -> Self {
+        Self::with("UNAUTHENTICATED", "The session has ended. Log in again.")
+    }
+
     /// A request that is wrong in itself.
     pub fn bad_request(message: impl Into<String>) -> Self {
         Self::with("BAD_REQUEST", message)
@@ -273,6 +279,26 @@ impl Refused {
 
 const PASSED: &str = "validation passed";
 
+/// Lets the executor walk the document once less: what it gets was judged.
+struct TakeForValidated;
+
+impl ExtensionFactory for TakeForValidated {
+    fn create(&self) -> Arc<dyn Extension> {
+        Arc::new(Self)
+    }
+}
+
+#[async_trait::async_trait]
+impl Extension for TakeForValidated {
+    async fn validation(
+        &self,
+        _: &ExtensionContext<'_>,
+        _: NextValidation<'_>,
+    ) -> Result<ValidationResult, Vec<ServerError>> {
+        Ok(ValidationResult { cache_control: CacheControl::default(), complexity: 0, depth: 0 })
+    }
+}
+
 /// Ends a request once it is validated: the judge never executes.
 struct StopAfterValidation;
 
@@ -288,7 +314,7 @@ impl Extension for StopAfterValidation {
         &self,
         ctx: &ExtensionContext<'_>,
         next: NextValidation<'_>,
-    ) -> Result<async_graphql::ValidationResult, Vec<ServerError>> {
+    ) -> Result<ValidationResult, Vec<ServerError>> {
         next.run(ctx).await?;
         Err(vec![ServerError::new(PASSED, None)])
     }

@@ -5,9 +5,13 @@
 mod change;
 pub mod completion_log;
 mod create;
+mod export;
 pub mod graphql;
 mod list;
 pub mod loaders;
 mod rules;
 
-pub use graphql::Task;
+pub use self::{
+    export::{export, export_completions},
+    graphql::Task,
+};

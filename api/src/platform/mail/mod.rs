@@ -105,7 +105,7 @@ impl Mailer {
         let address = mail.to.parse().map_err(|_| impossible())?;
         Message::builder()
             .from(self.from.clone())
-            .to(Address::new(Some(mail.to_name), address))
+            .to(Address::new(Some(mail.to_name).filter(|name| !name.is_empty()), address))
             .subject(mail.subject)
             .message_id(Some(message_id))
             .multipart(MultiPart::alternative_plain_html(mail.text, mail.html))

@@ -1,0 +1,170 @@
+//! The bus of several instances: Redis publish and subscribe on one channel.
+//! Promise: nobody waits for Redis. A hint that cannot be sent is dropped, and after every gap everyone looks.
+//!
+//! A message is `<instance> <kind> <what>`; the kind `l` says that some were lost. Every instance also sends a heartbeat and listens for its own: only so is
+//! it known that the way through Redis and back is open (a dead peer says nothing, and TCP is slow to notice).
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use entity::{SessionId, UserId};
+use futures_util::StreamExt;
+use redis::{Client, aio::ConnectionManagerConfig};
+use secrecy::{ExposeSecret, SecretString};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    task::JoinSet,
+    time::timeout,
+};
+use uuid::Uuid;
+
+use super::{
+    Hint,
+    local::{LOOK_EVERY, Local},
+};
+use crate::platform::random::Random;
+
+const HEARTBEAT: Duration = Duration::from_secs(1);
+/// Without its own heartbeat for so long, an instance takes itself for cut off.
+const SILENCE: Duration = Duration::from_secs(3);
+
+/// Hints that wait for Redis at most.
+const QUEUE: usize = 10_000;
+
+/// The bus of several instances.
+pub struct Shared {
+    pub(super) local: Arc<Local>,
+    instance: String,
+    outgoing: mpsc::Sender<String>,
+    healthy: Arc<AtomicBool>,
+    /// Ends with the bus.
+    _running: JoinSet<()>,
+}
+
+impl Shared {
+    pub(super) fn new(url: &SecretString, prefix: &str, random: &Random) -> Result<Self, String> {
+        // The error could show the password that the address carries.
+        let client = Client::open(url.expose_secret()).map_err(|_| "REDIS_URL must be like redis://host:6379/0")?;
+        let local = Arc::new(Local::default());
+        let healthy = Arc::new(AtomicBool::new(false));
+        let instance = format!("{:016x}", u64::from_be_bytes(random.bytes()));
+        let channel = format!("{prefix}:hints");
+        let (outgoing, incoming) = mpsc::channel(QUEUE);
+        let mut running = JoinSet::new();
+        running.spawn(speak(client.clone(), channel.clone(), instance.clone(), incoming));
+        running.spawn(listen(client, channel, instance.clone(), local.clone(), healthy.clone()));
+        running.spawn(look_while_deaf(local.clone(), healthy.clone()));
+        Ok(Self { local, instance, outgoing, healthy, _running: running })
+    }
+
+    pub(super) fn send(&self, hint: Hint) {
+        let message = match hint {
+            Hint::Notifications(user) => format!("{} n {}", self.instance, user.uuid().simple()),
+            Hint::Jobs(kind) => format!("{} j {kind}", self.instance),
+            Hint::SessionEnded(session) => format!("{} s {}", self.instance, session.uuid().simple()),
+        };
+        if let Err(TrySendError::Full(_)) = self.outgoing.try_send(message) {
+            tracing::warn!("the bus is behind and drops a hint; who waits for it looks by itself");
+        }
+    }
+
+    pub(super) fn is_healthy(&self) -> bool {
+        self.healthy.load(Ordering::Acquire)
+    }
+}
+
+/// Publishes what comes, and a heartbeat now and then.
+async fn speak(client: Client, channel: String, instance: String, mut incoming: mpsc::Receiver<String>) {
+    let config = ConnectionManagerConfig::new()
+        .set_number_of_retries(1)
+        .set_max_delay(Duration::from_secs(1))
+        .set_connection_timeout(Some(Duration::from_secs(2)))
+        .set_response_timeout(Some(Duration::from_secs(2)));
+    let Ok(mut connection) = redis::aio::ConnectionManager::new_lazy_with_config(client, config) else { return };
+    let mut beat = tokio::time::interval(HEARTBEAT);
+    let mut waiting = Vec::new();
+    let mut gap = false;
+    loop {
+        tokio::select! {
+            count = incoming.recv_many(&mut waiting, 500) => if count == 0 { return },
+            _ = beat.tick() => waiting.push(format!("{instance} h")),
+        }
+        let mut pipeline = redis::pipe();
+        // What was dropped nobody knows: whoever hears of a gap looks.
+        let look = gap.then(|| format!("{instance} l"));
+        for message in look.iter().chain(&waiting) {
+            pipeline.publish(&channel, message).ignore();
+        }
+        match pipeline.query_async::<()>(&mut connection).await {
+            Ok(()) => gap = false,
+            Err(cause) => {
+                tracing::warn!(cause = %cause.category(), "Redis did not take a hint");
+                gap = true;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+        waiting.clear();
+    }
+}
+
+/// Hears what other instances publish; after every gap everyone here looks.
+async fn listen(client: Client, channel: String, instance: String, local: Arc<Local>, healthy: Arc<AtomicBool>) {
+    loop {
+        if let Ok(Ok(pubsub)) = timeout(SILENCE, client.get_async_pubsub()).await {
+            let (mut sink, mut messages) = pubsub.split();
+            if let Ok(Ok(())) = timeout(SILENCE, sink.subscribe(&channel)).await {
+                local.wake_all();
+                let mut heard_own = tokio::time::Instant::now();
+                while heard_own.elapsed() < SILENCE {
+                    let Ok(Some(message)) = timeout(SILENCE, messages.next()).await else { break };
+                    let Ok(text) = message.get_payload::<String>() else { continue };
+                    if text.strip_prefix(&instance) == Some(" h") {
+                        heard_own = tokio::time::Instant::now();
+                        if !healthy.swap(true, Ordering::AcqRel) {
+                            // What was published between the subscription and this beat has been heard.
+                            tracing::info!("hints of other instances are heard");
+                        }
+                    } else if !text.starts_with(&instance) {
+                        pass_on(&local, &text);
+                    }
+                }
+            }
+        }
+        if healthy.swap(false, Ordering::AcqRel) {
+            tracing::warn!("Redis is away: this instance looks by itself until it is back");
+            local.wake_all();
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    }
+}
+
+/// While ends of sessions are not heard, whoever has one open is told to look.
+async fn look_while_deaf(local: Arc<Local>, healthy: Arc<AtomicBool>) {
+    let mut tick = tokio::time::interval(LOOK_EVERY);
+    loop {
+        tick.tick().await;
+        if !healthy.load(Ordering::Acquire) {
+            local.look_at_sessions();
+        }
+    }
+}
+
+fn pass_on(local: &Local, message: &str) {
+    let mut parts = message.splitn(3, ' ').skip(1);
+    let (kind, what) = (parts.next(), parts.next().unwrap_or_default());
+    if kind == Some("l") {
+        return local.wake_all();
+    }
+    match (kind, Uuid::parse_str(what)) {
+        (Some("n"), Ok(user)) => local.pass(Hint::Notifications(UserId::from_uuid(user))),
+        (Some("s"), Ok(session)) => local.pass(Hint::SessionEnded(SessionId::from_uuid(session))),
+        (Some("j"), _) => local.pass_jobs(what),
+        // A heartbeat, or a message of a newer version.
+        _ => {}
+    }
+}
