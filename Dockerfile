@@ -19,6 +19,7 @@ WORKDIR /src
 
 # The dependencies alone, from manifests and empty crates: this layer is built again only when a manifest or the lock
 # changes. A new workspace member, or a new target of tests/, needs its place here; a member in .dockerignore too.
+COPY .cargo/ .cargo/
 COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
 COPY entity/Cargo.toml entity/

@@ -139,4 +139,49 @@ both! {
         assert_eq!(made, 1, "{answers:?}");
         assert_eq!(server.count::<entity::user::Entity>().await, 1);
     }
+
+    async fn a_new_code_may_be_asked_for_once_a_minute_and_ends_the_one_before(server) {
+        const RESEND: &str = "mutation($id: ID!) { accountRegisterResend(input: { registrationId: $id }) { registration { id codeSentAt } userErrors { code path } } }";
+        let registration = register(server, "ada@example.org").await;
+        let first = code_in(&server.mail_to("ada@example.org", "Your Spacedly code").await.text);
+        let early = server.ask_as_nobody(RESEND, json!({ "id": registration })).await;
+        assert_eq!(early["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+        assert!((50..=60).contains(&early["errors"][0]["extensions"]["retryAfter"].as_u64().expect("seconds")), "{early}");
+        server.jobs_are_done().await;
+        server.advance(TimeDelta::seconds(61));
+        let again = server.ask_as_nobody(RESEND, json!({ "id": registration })).await;
+        assert_eq!(again["data"]["accountRegisterResend"]["registration"]["id"], registration.as_str(), "{again}");
+        let second = support::until("the second mail", || async {
+            let mails = server.mails("ada@example.org").await;
+            (mails.len() == 2).then(|| code_in(&mails[0].text))
+        }).await;
+        assert_eq!(verify(server, &registration, &first).await["userErrors"][0]["code"], "INVALID_CODE", "{first} {second}");
+        assert_eq!(verify(server, &registration, &second).await["user"]["email"], "ada@example.org");
+        let gone = server.ask_as_nobody(RESEND, json!({ "id": registration })).await;
+        let absent = server.ask_as_nobody(RESEND, json!({ "id": "registration_01jd3xk5ve7h8t9w2n4m6p8q0r" })).await;
+        assert_eq!((gone["data"]["accountRegisterResend"]["userErrors"][0]["code"].as_str(), gone.to_string()), (Some("INVALID_CODE"), absent.to_string()));
+    }
+
+    async fn what_is_past_its_time_is_swept_and_nothing_else(server) {
+        let ada = server.person("Ada").await;
+        register(server, "bob@example.org").await;
+        let forgot = "mutation { passwordForgot(input: { email: \"ada@example.org\" }) { userErrors { code } } }";
+        server.ask_as_nobody(forgot, json!({})).await;
+        let start = "mutation { secondFactorStart(input: { method: EMAIL }) { setup { challenge { id } } userErrors { code } } }";
+        server.data(&ada, start, json!({})).await;
+        server.jobs_are_done().await;
+        let counts = async || (
+            server.count::<entity::pending_registration::Entity>().await, server.count::<entity::password_reset::Entity>().await,
+            server.count::<entity::challenge::Entity>().await, server.count::<entity::session::Entity>().await,
+        );
+        spacedly::worker::sweep(&server.app.platform).await.expect("swept");
+        assert_eq!(counts().await, (1, 1, 1, 1), "all of it is good still");
+        server.advance(TimeDelta::hours(26));
+        spacedly::worker::sweep(&server.app.platform).await.expect("swept");
+        assert_eq!(counts().await, (0, 0, 0, 1), "the session lives");
+        server.advance(TimeDelta::days(8));
+        spacedly::worker::sweep(&server.app.platform).await.expect("swept");
+        assert_eq!(counts().await, (0, 0, 0, 0));
+        assert_eq!(server.count::<entity::user::Entity>().await, 1);
+    }
 }
