@@ -12,7 +12,7 @@ use crate::{
     app::App,
     notifications,
     platform::{Platform, error::Fault, jobs::Engine},
-    reminders,
+    reminders, tasks,
 };
 
 /// How often the housekeeping runs.
@@ -48,6 +48,7 @@ async fn keep_house(platform: &Platform, stop: CancellationToken) {
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     notifications::sweep(platform).await?;
     accounts::sweep(platform).await?;
+    tasks::sweep(platform).await?;
     let lifetime = TimeDelta::from_std(platform.config.limits.idempotency_lifetime).unwrap_or_default();
     let forgotten = idempotency_key::Column::CreatedAt.lt(platform.clock.now() - lifetime);
     platform

@@ -69,6 +69,11 @@ pub enum Relation {}
 impl ActiveModelBehavior for ActiveModel {}
 
 impl Entity {
+    /// The person's own tasks, those too that they deleted and that are not purged yet.
+    pub fn with_deleted_visible_to(user: UserId) -> Select<Self> {
+        Self::find().filter(Column::UserId.eq(user))
+    }
+
     /// The person's own tasks that are not deleted.
     pub fn visible_to(user: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(user)).filter(Column::DeletedAt.is_null())

@@ -17,6 +17,7 @@ mod m20261121_000011_create_challenges;
 mod m20261121_000012_create_account_mails;
 mod m20261121_000013_create_identities;
 mod m20261121_000014_index_task_edges;
+mod m20261121_000015_index_task_filters;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -39,6 +40,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000012_create_account_mails::Migration),
             Box::new(m20261121_000013_create_identities::Migration),
             Box::new(m20261121_000014_index_task_edges::Migration),
+            Box::new(m20261121_000015_index_task_filters::Migration),
         ]
     }
 }

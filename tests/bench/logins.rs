@@ -24,7 +24,8 @@ pub async fn run(storms: u64) {
     for database in [None, Some(postgres::cluster().database().await)] {
         missed |= on(database, storms).await;
     }
-    if missed {
+    // A debug build is no measure.
+    if missed && !cfg!(debug_assertions) {
         println!("logins: a goal was missed");
         std::process::exit(1);
     }
@@ -37,6 +38,8 @@ async fn on(database: Option<String>, storms: u64) -> bool {
         ("DATA_DIR", folder.path().display().to_string()),
         ("LOG", "off".into()),
         ("LOGIN_FAILURES", "1000000".into()),
+        // Else the storm would end the session that reads.
+        ("SESSIONS_PER_USER", "1000000".into()),
     ];
     settings.extend(database.map(|url| ("DATABASE_URL", url)));
     let process = Process::start(&settings);

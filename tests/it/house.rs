@@ -377,7 +377,7 @@ both! {
         let sessions = server.data(&ada, "{ viewer { sessions { id } } }", json!({})).await;
         let session = sessions["viewer"]["sessions"][0]["id"].as_str().expect("one").to_owned();
         for (name, id, input) in [
-            ("taskUpdate", &task, "title: \"Mine now\""), ("taskComplete", &task, ""), ("taskReopen", &task, ""), ("taskDelete", &task, ""),
+            ("taskUpdate", &task, "title: \"Mine now\""), ("taskComplete", &task, ""), ("taskReopen", &task, ""), ("taskDelete", &task, ""), ("taskDelete", &task, "permanently: true"), ("taskRestore", &task, ""),
             ("notificationMarkRead", &notification, ""), ("sessionRevoke", &session, ""),
         ] {
             let query = |id: &str| format!("mutation {{ {name}(input: {{ id: \"{id}\" {input} }}) {{ userErrors {{ code }} }} }}");
@@ -414,6 +414,9 @@ fn attempt(root: &str, name: &str) -> String {
         ("Mutation", "emailChangeStart") => "mutation { emailChangeStart(input: { email: \"x@example.org\" }) { userErrors { code } } }".into(),
         ("Mutation", "identityStart") => "mutation { identityStart(input: { purpose: LINK }) { userErrors { code } } }".into(),
         ("Mutation", "identityUnlink") => "mutation { identityUnlink(input: { id: \"identity_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "taskBulkComplete" | "taskBulkMove" | "taskBulkDelete") => {
+            format!("mutation {{ {name}(input: {{ ids: [\"{task}\"] }}) {{ userErrors {{ code }} }} }}")
+        }
         ("Mutation", "sessionRevokeOthers" | "secondFactorDisable" | "recoveryCodesRenew" | "accountDelete") => {
             format!("mutation {{ {name} {{ userErrors {{ code }} }} }}")
         }

@@ -18,6 +18,7 @@ mod profile;
 mod reminders;
 mod second_factor;
 mod sessions;
+mod task_lists;
 mod tasks;
 mod token_attacks;
 mod writes;

@@ -334,7 +334,8 @@ with_provider! {
         let mut elsewhere = Browser::new(server);
         let callback = provider.visit(&elsewhere.depart().await, &json!({ "claims": claims(server, "g-1", "ada@example.org") })).await;
         let arrived = elsewhere.arrive(&callback).await;
-        let challenge = arrived.header("location").strip_prefix("http://localhost:8080/login?challenge=").expect("a challenge").to_owned();
+        let challenge = arrived.header("location").strip_prefix("http://localhost:8080/login#challenge=").and_then(|rest| rest.split('&').next()).expect("a challenge").to_owned();
+        assert!(arrived.header("location").contains("&method=EMAIL&expiresAt="));
         assert!(challenge.starts_with("challenge_"), "{challenge}");
         assert_eq!(set_cookies(&arrived), [""; 0]);
         assert_eq!((rows(server).await, elsewhere.viewer().await), (before, Json::Null));
@@ -350,7 +351,7 @@ with_provider! {
         server.jobs_are_done().await;
         server.advance(TimeDelta::minutes(16));
         let proven = browser.go_for("REAUTHENTICATE", provider, claims(server, "g-1", "ada@example.org")).await;
-        let challenge = proven.strip_prefix("http://localhost:8080/profile?challenge=").expect("a challenge").to_owned();
+        let challenge = proven.strip_prefix("http://localhost:8080/profile#challenge=").and_then(|rest| rest.split('&').next()).expect("a challenge").to_owned();
         let stale = "/data/passwordChange/userErrors/0/code";
         assert_eq!(text(&browser.ask(CHANGE, json!({})).await, stale), "REAUTHENTICATION_REQUIRED", "half of it is not enough");
         let code = nth_code(server, "ada@example.org", 3).await;

@@ -1,10 +1,12 @@
 //! Passwords: how they are stored, changed, forgotten and reset; and changes of address.
 
-use std::time::Duration;
-
 use chrono::TimeDelta;
 use sea_orm::EntityTrait;
-use support::{Json, Person, Server, both, code_in, json, sessions::PASSWORD, text};
+use support::{
+    Json, Person, Server, both, code_in, json,
+    sessions::{PASSWORD, SOON},
+    text,
+};
 
 const FORGOT: &str =
     "mutation($input: PasswordForgotInput!) { passwordForgot(input: $input) { expiresAt userErrors { code path } } }";
@@ -75,7 +77,7 @@ both! {
         assert_eq!(weak["data"]["passwordChange"]["userErrors"][0], json!({ "code": "WEAK_PASSWORD", "path": ["input", "newPassword"] }));
         let changed = server.client.change_password(&ada.token, NEW).await;
         assert_eq!(changed["data"]["passwordChange"]["user"]["id"], ada.id.as_str(), "{changed}");
-        assert!(server.client.time_until_refused(&other.access).await < Duration::from_secs(1));
+        assert!(server.client.time_until_refused(&other.access).await < SOON);
         assert!(server.client.refresh(&other.refresh).await.is_err());
         assert_eq!(socket.close_code().await, 4403);
         assert!(server.client.is_let_in(&ada.token).await, "the one that asked goes on");
@@ -116,7 +118,7 @@ both! {
         let number = outcomes.iter().position(|outcome| outcome["reset"] == true).expect("one");
         assert!(server.client.log_in_answer(&ada.email, &format!("{NEW} {number}")).await["data"]["sessionCreate"]["session"].is_object());
         for access in [&session.access, &ada.token] {
-            assert!(server.client.time_until_refused(access).await < Duration::from_secs(1), "every session ends");
+            assert!(server.client.time_until_refused(access).await < SOON, "every session ends");
         }
         assert_eq!(reset(server, &token, NEW).await["userErrors"][0]["code"], "INVALID_CODE");
         for wrong in ["", "nonsense", &token[..20], &"A".repeat(43)] {
@@ -168,7 +170,7 @@ both! {
             );
             assert!(changed["data"]["passwordChange"]["user"].is_object(), "{changed}");
             if let Some(access) = raced["data"]["sessionCreate"]["tokens"]["accessToken"].as_str() {
-                assert!(server.client.time_until_refused(access).await < Duration::from_secs(1), "round {number}");
+                assert!(server.client.time_until_refused(access).await < SOON, "round {number}");
             }
             password = next;
         }
@@ -183,7 +185,7 @@ both! {
         let undo = "mutation($t: String!) { emailChangeUndo(input: { token: $t }) { email userErrors { code } } }";
         let undone = server.ask_as_nobody(undo, json!({ "t": token })).await;
         assert_eq!(undone["data"]["emailChangeUndo"]["email"], ada.email.as_str(), "{undone}");
-        assert!(server.client.time_until_refused(&ada.token).await < Duration::from_secs(1), "every session ends");
+        assert!(server.client.time_until_refused(&ada.token).await < SOON, "every session ends");
         assert!(server.client.log_in_answer(&ada.email, PASSWORD).await["data"]["sessionCreate"]["session"].is_object());
         assert_eq!(code(&server.ask_as_nobody(undo, json!({ "t": token })).await, "emailChangeUndo"), "INVALID_CODE", "once");
         let again = Person { token: server.client.log_in(&ada.email).await.access, ..ada.clone() };
@@ -193,6 +195,24 @@ both! {
         let late = server.mails(&ada.email).await.into_iter().find(|mail| mail.subject == "Your Spacedly address was changed").expect("the newest");
         server.advance(TimeDelta::hours(25));
         assert_eq!(code(&server.ask_as_nobody(undo, json!({ "t": token_in(&late.text) })).await, "emailChangeUndo"), "INVALID_CODE", "for a day");
+    }
+
+    async fn undoing_takes_away_what_a_thief_made_just_before(server) {
+        let ada = server.person("Ada").await;
+        let start = "mutation { secondFactorStart(input: { method: EMAIL }) { setup { challenge { id } } userErrors { code } } }";
+        let challenge = text(&server.ask(&ada, start, json!({})).await, "/data/secondFactorStart/setup/challenge/id");
+        let mailed = support::until("the second code", || async {
+            let codes: Vec<_> = server.mails(&ada.email).await.into_iter().filter(|mail| mail.subject == "Your Spacedly code").collect();
+            (codes.len() == 2).then(|| code_in(&codes[0].text))
+        }).await;
+        let confirm = "mutation($id: ID!, $code: String!) { secondFactorConfirm(input: { challengeId: $id, code: $code }) { recoveryCodes userErrors { code } } }";
+        text(&server.ask(&ada, confirm, json!({ "id": challenge, "code": mailed })).await, "/data/secondFactorConfirm/recoveryCodes/0");
+        change_email(server, &ada, "thief@example.org").await;
+        let token = token_in(&server.mail_to(&ada.email, "Your Spacedly address was changed").await.text);
+        let undo = "mutation($t: String!) { emailChangeUndo(input: { token: $t }) { email userErrors { code } } }";
+        server.ask_as_nobody(undo, json!({ "t": token })).await;
+        let back = server.client.log_in_answer(&ada.email, PASSWORD).await;
+        assert!(back["data"]["sessionCreate"]["session"].is_object(), "{back}");
     }
 
     async fn undoing_takes_away_what_a_thief_made_since(server) {

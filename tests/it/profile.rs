@@ -1,10 +1,8 @@
 //! The profile, the export of an account, and its end.
 
-use std::time::Duration;
-
 use hyper::Method;
 use sea_orm::EntityTrait;
-use support::{Json, Person, Server, both, json, text};
+use support::{Json, Person, Server, both, json, sessions::SOON, text};
 
 const UPDATE: &str = "mutation($input: ProfileUpdateInput!) { profileUpdate(input: $input) {
     user { name username bio timeZone locale emailLeadMinutes } userErrors { code path } } }";
@@ -109,7 +107,7 @@ both! {
         assert_eq!(gone["accountDelete"]["deletedUserId"], ada.id.as_str());
         assert_eq!(socket.close_code().await, 4403);
         for access in [&ada.token, &other.access] {
-            assert!(server.client.time_until_refused(access).await < Duration::from_secs(1));
+            assert!(server.client.time_until_refused(access).await < SOON);
         }
         assert!(server.client.refresh(&other.refresh).await.is_err());
         let login = server.client.log_in_answer(&ada.email, support::sessions::PASSWORD).await;

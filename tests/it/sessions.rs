@@ -7,7 +7,7 @@ use hyper::Method;
 use support::{
     Answer, Json, Server, Two, both, json,
     redis::Redis,
-    sessions::{PASSWORD, parallel_refreshes, races, replays},
+    sessions::{PASSWORD, SOON, parallel_refreshes, races, replays},
     text, until,
 };
 
@@ -25,10 +25,10 @@ mod on_two_instances {
     #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
     async fn a_replay_ends_the_session_everywhere_within_a_second() {
         let two = Two::on_shared_redis(&[]).await;
-        assert!(replays(&two.servers(), 5, true).await < Duration::from_secs(1));
+        assert!(replays(&two.servers(), 5, true).await < SOON);
         two.finish().await;
         let two = Two::on_shared_redis(&[]).await;
-        assert!(replays(&two.servers(), 5, false).await < Duration::from_secs(1));
+        assert!(replays(&two.servers(), 5, false).await < SOON);
         two.finish().await;
     }
 
@@ -50,7 +50,7 @@ mod on_two_instances {
         assert!(ended["errors"].is_null(), "{ended}");
         let began = std::time::Instant::now();
         assert_eq!(socket.close_code().await, 4403);
-        assert!(two.b.client.time_until_refused(&ada.token).await + began.elapsed() < Duration::from_secs(1));
+        assert!(two.b.client.time_until_refused(&ada.token).await + began.elapsed() < SOON);
         assert!(two.b.client.is_let_in(&other.access).await, "the one that asked goes on");
         two.finish().await;
     }
@@ -76,7 +76,7 @@ mod on_two_instances {
         let third = two.a.client.log_in(&ada.email).await;
         assert!(two.b.client.is_let_in(&third.access).await);
         two.a.client.act(&third.access, "sessionEnd").await;
-        assert!(two.b.client.time_until_refused(&third.access).await < Duration::from_secs(1), "the bus is back");
+        assert!(two.b.client.time_until_refused(&third.access).await < SOON, "the bus is back");
         two.finish().await;
     }
 
@@ -95,6 +95,26 @@ mod on_two_instances {
         assert_eq!(socket.close_code().await, 4403);
         assert_eq!(busy.close_code().await, 4403);
         assert!(began.elapsed() < Duration::from_millis(5_500), "{:?}", began.elapsed());
+        two.finish().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn while_redis_is_away_each_instance_counts_by_itself() {
+        let mut redis = Redis::start();
+        let two = Two::start(&redis.url(), &[("LOGIN_FAILURES", "3")]).await;
+        two.hear_each_other().await;
+        two.a.person("Ada").await;
+        redis.stop();
+        for server in two.servers() {
+            let mut wrong = 0;
+            for _ in 0..6 {
+                let answer = server.client.log_in_answer("ada@example.org", "a wrong guess").await;
+                wrong += usize::from(
+                    answer.pointer("/data/sessionCreate/userErrors/0/code") == Some(&json!("INVALID_CREDENTIALS")),
+                );
+            }
+            assert_eq!(wrong, 3, "limited still, each by itself");
+        }
         two.finish().await;
     }
 
@@ -163,11 +183,11 @@ both! {
     }
 
     async fn a_parent_after_the_grace_ends_the_session(server) {
-        assert!(replays(&[server], 5, false).await < Duration::from_secs(1));
+        assert!(replays(&[server], 5, false).await < SOON);
     }
 
     async fn a_grandparent_ends_the_session_at_once(server) {
-        assert!(replays(&[server], 5, true).await < Duration::from_secs(1));
+        assert!(replays(&[server], 5, true).await < SOON);
     }
 
     async fn no_token_survives_a_race_with_the_end_of_its_session(server) {
@@ -215,7 +235,7 @@ both! {
         let revoke = "mutation($id: ID!) { sessionRevoke(input: { id: $id }) { revokedSessionId userErrors { code } } }";
         let gone = server.data(&ada, revoke, json!({ "id": one.session })).await;
         assert_eq!(gone["sessionRevoke"]["revokedSessionId"], one.session.as_str());
-        assert!(server.client.time_until_refused(&one.access).await < Duration::from_secs(1));
+        assert!(server.client.time_until_refused(&one.access).await < SOON);
         assert!(server.client.is_let_in(&two.access).await);
         let again = server.ask(&ada, revoke, json!({ "id": one.session })).await;
         assert_eq!(again["errors"][0]["extensions"]["code"], "NOT_FOUND");
@@ -223,7 +243,7 @@ both! {
         let others = server.data(&ada, "mutation { sessionRevokeOthers { revokedSessionIds userErrors { code } } }", json!({})).await;
         assert_eq!(others["sessionRevokeOthers"]["revokedSessionIds"], json!([two.session]));
         assert_eq!(socket.close_code().await, 4403);
-        assert!(server.client.time_until_refused(&two.access).await < Duration::from_secs(1));
+        assert!(server.client.time_until_refused(&two.access).await < SOON);
         assert!(server.client.is_let_in(&ada.token).await);
     }
 
@@ -333,6 +353,49 @@ both! {
         server.client.log_in(&ada.email).await;
     }
 
+    async fn a_replaced_refresh_cookie_still_speaks_within_the_grace_and_ends_the_session_after_it(server) {
+        let ada = server.person("Ada").await;
+        let me = "{ viewer { id } }";
+        for (later, lives) in [(TimeDelta::seconds(5), true), (TimeDelta::seconds(11), false)] {
+            let cookies = log_in_with_cookies(server, &ada.email).await;
+            let old = pair(&cookies, "refreshToken=").to_owned();
+            let next = cookies_of(&post(server, &old, "mutation { sessionRefresh(input: {}) { session { id } } }").await);
+            server.advance(later);
+            let answer = post(server, &old, me).await.json();
+            assert_eq!(answer["data"]["viewer"]["id"] == ada.id.as_str(), lives, "{later}: {answer}");
+            let successor = post(server, pair(&next, "refreshToken="), me).await.json();
+            assert_eq!(successor["data"]["viewer"]["id"] == ada.id.as_str(), lives, "{later}: {successor}");
+        }
+        server.mail_to(&ada.email, "A Spacedly session was ended for your safety").await;
+    }
+
+    async fn a_socket_is_let_in_by_the_cookies_of_an_allowed_page_and_lasts_as_long_as_they_are_renewed(server) {
+        let ada = server.person("Ada").await;
+        let cookies = log_in_with_cookies(server, &ada.email).await;
+        let refresh = pair(&cookies, "refreshToken=").to_owned();
+        let me = "{ viewer { id } }";
+        assert_eq!(support::Socket::open_with(server.port, &[("cookie", &cookies), ("origin", "https://evil.example")]).await.err(), Some(403));
+        for sent in [cookies.clone(), refresh.clone()] {
+            let mut socket = support::Socket::open_with(server.port, &[("cookie", &sent), ("origin", "http://localhost:8080")]).await.expect("opened");
+            socket.send(json!({ "type": "connection_init" })).await;
+            assert_eq!(socket.next().await["type"], "connection_ack");
+            socket.subscribe("1", me, json!({})).await;
+            assert_eq!(socket.next().await["payload"]["data"]["viewer"]["id"], ada.id.as_str(), "{sent}");
+            assert_eq!(socket.next().await["type"], "complete");
+            server.advance(TimeDelta::minutes(14));
+            // A page that asks for something carries the session on, and its socket with it.
+            server.advance(TimeDelta::seconds(50));
+            let renewed = post(server, &refresh, me).await;
+            assert_eq!(renewed.json()["data"]["viewer"]["id"], ada.id.as_str());
+            server.advance(TimeDelta::minutes(5));
+            socket.subscribe("2", me, json!({})).await;
+            assert_eq!(socket.next().await["type"], "next", "it lasts past the first token");
+            assert_eq!(socket.next().await["type"], "complete");
+            server.advance(TimeDelta::minutes(16));
+            assert_eq!(socket.close_code().await, 4403);
+        }
+    }
+
     async fn a_person_has_so_many_sessions_and_no_more(server, "SESSIONS_PER_USER" = "5") {
         let ada = server.person("Ada").await;
         let mut sessions = Vec::new();
@@ -341,7 +404,7 @@ both! {
             sessions.push(server.client.log_in(&ada.email).await);
         }
         for ended in &sessions[..2] {
-            assert!(server.client.time_until_refused(&ended.access).await < Duration::from_secs(1));
+            assert!(server.client.time_until_refused(&ended.access).await < SOON);
         }
         for live in &sessions[2..] {
             assert!(server.client.is_let_in(&live.access).await);

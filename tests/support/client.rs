@@ -62,6 +62,7 @@ impl Client {
     ) -> Result<Answer, String> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
+            crate::logs::note_header(name, value);
             request = request.header(*name, *value);
         }
         let body = body.into();
@@ -71,6 +72,9 @@ impl Client {
         let (parts, body) = response.into_parts();
         let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
         crate::logs::note(&body);
+        for cookie in parts.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()) {
+            crate::logs::note_header("cookie", cookie);
+        }
         Ok(Answer { status: parts.status, headers: parts.headers, body })
     }
 
@@ -136,5 +140,7 @@ pub fn text(answer: &Json, pointer: &str) -> String {
 /// The six digits of a mail.
 pub fn code_in(mail: &str) -> String {
     let digits: Vec<&str> = mail.split(|c: char| !c.is_ascii_digit()).filter(|digits| digits.len() == 6).collect();
-    digits.first().unwrap_or_else(|| panic!("no code in {mail}")).to_string()
+    let code = digits.first().unwrap_or_else(|| panic!("no code in {mail}")).to_string();
+    crate::logs::note_code(&code);
+    code
 }

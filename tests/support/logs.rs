@@ -42,10 +42,34 @@ fn append(name: &str) -> File {
     OpenOptions::new().create(true).append(true).open(path).expect("a log")
 }
 
+/// Notes the values of cookies and credentials.
+pub fn note_header(name: &str, value: &str) {
+    let values: Vec<String> = match name {
+        "cookie" => value
+            .split(';')
+            .take(8)
+            .filter_map(|pair| pair.trim().split_once('='))
+            .map(|(_, value)| value.to_owned())
+            .collect(),
+        "authorization" => value.split_whitespace().skip(1).map(str::to_owned).collect(),
+        _ => return,
+    };
+    // Attributes of cookies are short words.
+    write_down(values.into_iter().filter(|value| value.len() >= 20).collect());
+}
+
+/// Notes a code that was read from a mail.
+pub fn note_code(code: &str) {
+    write_down(vec![code.to_owned()]);
+}
+
 /// Notes what is secret in what is sent or received.
 pub fn note(body: &[u8]) {
+    write_down(secrets_in(&String::from_utf8_lossy(body)));
+}
+
+fn write_down(found: Vec<String>) {
     static NOTED: OnceLock<Mutex<(HashSet<String>, File)>> = OnceLock::new();
-    let found = secrets_in(&String::from_utf8_lossy(body));
     if found.is_empty() {
         return;
     }
@@ -63,28 +87,48 @@ pub fn note(body: &[u8]) {
 
 /// The values of fields that open something or name somebody.
 fn secrets_in(text: &str) -> Vec<String> {
-    const FIELDS: [&str; 9] =
-        ["accessToken", "refreshToken", "deviceToken", "password", "newPassword", "token", "secret", "code", "email"];
+    const FIELDS: [&str; 11] = [
+        "accessToken",
+        "refreshToken",
+        "deviceToken",
+        "password",
+        "newPassword",
+        "token",
+        "secret",
+        "code",
+        "email",
+        "otpauthUri",
+        "t",
+    ];
     let mut found = Vec::new();
     let plain = text.replace("\\\"", "\"");
     for field in FIELDS {
         // In variables and answers `"field":"value"`, in documents `field: "value"`.
         for (at, _) in plain.match_indices(field) {
+            if plain[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_') {
+                continue;
+            }
             let rest = plain[at + field.len()..].trim_start_matches('"').trim_start();
             let Some(rest) = rest.strip_prefix(':') else { continue };
             let Some(rest) = rest.trim_start().strip_prefix('"') else { continue };
             let value: String = rest.chars().take_while(|c| *c != '"' && *c != '\\').take(512).collect();
             // Codes of errors are upper-case words; digits, and whatever holds a small letter, are not.
             let telling = match field {
-                "code" => value.len() == 6 && value.chars().all(|c| c.is_ascii_digit()),
+                // Guesses are no secrets; the codes of mails are noted where they are read.
+                "code" => value.len() >= 10 && value.chars().any(|c| c.is_ascii_digit()) && !value.contains('_'),
+                "password" | "newPassword" => value.len() >= 8 && !value.chars().all(|c| c.is_ascii_lowercase()),
                 "email" => value.contains('@'),
                 // A word of its own may stand in any log.
-                _ => value.len() >= 8 && !value.chars().all(|c| c.is_ascii_lowercase()),
+                _ => value.len() >= 16 && !value.contains(char::is_whitespace),
             };
             if telling && !value.contains('\n') {
                 found.push(value);
             }
         }
     }
+    // A list of recovery codes: five, a dash, five.
+    let part = |text: &str| text.len() == 5 && text.chars().all(|c| c.is_ascii_digit() || c.is_ascii_uppercase());
+    let quoted = plain.split('"').filter(|text| text.split_once('-').is_some_and(|(a, b)| part(a) && part(b)));
+    found.extend(quoted.map(str::to_owned));
     found
 }

@@ -1,12 +1,15 @@
 //! A private Redis for this test process, on a free port, in memory only. It ends with the process, however that ends.
 
 use std::{
+    io::{Read, Write},
+    net::{TcpListener, TcpStream},
     os::unix::process::CommandExt,
     process::{Child, ChildStdin, Command, Stdio},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU16, Ordering},
+    },
 };
-
-use crate::postgres::free_port;
 
 /// A running Redis; ends when dropped.
 pub struct Redis {
@@ -23,7 +26,7 @@ pub fn redis() -> &'static Redis {
 impl Redis {
     /// Starts one of its own, which a case may stop and start again.
     pub fn start() -> Self {
-        let mut redis = Self { port: free_port(), guardian: None };
+        let mut redis = Self { port: quiet_port(), guardian: None };
         redis.resume();
         redis
     }
@@ -41,7 +44,7 @@ impl Redis {
         let mut shell = shell.spawn().expect("sh runs");
         let input = shell.stdin.take().expect("piped");
         let began = std::time::Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", self.port)).is_err() {
+        while !answers(self.port) {
             assert!(
                 began.elapsed().as_secs() < 20,
                 "redis-server does not start: apt-get install redis-server (tests/run does it). Cases that need it \
@@ -64,6 +67,25 @@ impl Redis {
     pub fn url(&self) -> String {
         format!("redis://127.0.0.1:{}/0", self.port)
     }
+}
+
+/// A free port below those that the system hands out: nobody takes it while this Redis is stopped for a while.
+fn quiet_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let first = 15_000 + (std::process::id() % 15_000) as u16;
+    loop {
+        let port = first + NEXT.fetch_add(1, Ordering::Relaxed);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
+/// Whether a Redis answers there, and not just anybody.
+fn answers(port: u16) -> bool {
+    let Ok(mut stream) = TcpStream::connect(("127.0.0.1", port)) else { return false };
+    let mut answer = [0; 5];
+    stream.write_all(b"PING\r\n").is_ok() && stream.read_exact(&mut answer).is_ok() && &answer == b"+PONG"
 }
 
 impl Drop for Redis {

@@ -28,6 +28,7 @@ impl Socket {
         let own = request.headers_mut();
         own.insert("sec-websocket-protocol", "graphql-transport-ws".parse().expect("a value"));
         for (name, value) in headers {
+            crate::logs::note_header(name, value);
             own.insert(*name, value.parse().expect("a value"));
         }
         match tokio_tungstenite::connect_async(request).await {
@@ -39,7 +40,9 @@ impl Socket {
 
     /// Sends a message.
     pub async fn send(&mut self, message: Json) {
-        self.0.send(Message::text(message.to_string())).await.expect("sent");
+        let text = message.to_string();
+        crate::logs::note(text.as_bytes());
+        self.0.send(Message::text(text)).await.expect("sent");
     }
 
     /// Begins an operation.

@@ -91,7 +91,8 @@ impl Accounts {
             user_id: person.id,
             kind: account_mail::Kind::Code,
             email: challenge.new_email.clone().unwrap_or_else(|| person.email.clone()),
-            name: person.name.clone(),
+            // To an address that is not theirs yet goes no word of their own.
+            name: if challenge.new_email.is_some() { String::new() } else { person.name.clone() },
             subject_id: Some(challenge.id.uuid()),
             due_at: challenge.code_sent_at,
         };
@@ -109,10 +110,15 @@ impl Accounts {
         let id = input::id::<ChallengeId>("challengeId", id)?;
         let code = rules::typed_code(code);
         let found = row::Entity::find_by_id(id).one(self.platform.db.read()).await?;
-        let named = found.as_ref().map_or(Named::Nobody, |found| Named::Person(found.user_id));
+        // Who only knows the password cannot use up the tries of those who are inside.
+        let (what, named) = match &found {
+            None => (Attempt::Code, Named::Nobody),
+            Some(found) if found.purpose == row::Purpose::Login => (Attempt::LogInCode, Named::Person(found.user_id)),
+            Some(found) => (Attempt::ChangeCode, Named::Person(found.user_id)),
+        };
         let accounts = self.clone();
         let by = origin.clone();
-        self.counting_failures(Attempt::LogInCode, named, &by, async move {
+        self.counting_failures(what, named, &by, async move {
             let found = found.ok_or_else(wrong_code)?;
             // Of another session, or of another mutation's: not looked at, and not used up.
             let fits = match (found.purpose, viewer) {
@@ -183,12 +189,13 @@ impl Accounts {
         let id = input::id::<ChallengeId>("challengeId", id)?;
         let found = row::Entity::find_by_id(id).one(self.platform.db.read()).await?;
         let named = found.as_ref().map_or(Named::Nobody, |found| Named::Person(found.user_id));
-        // Not given back: every mail counts.
-        self.attempt(Attempt::Register, named, &origin).await?;
+        // Every mail counts; asking too early is told, and does not.
+        let taken = self.attempt(Attempt::Register, named, &origin).await?;
         let gone = || Refusal::from(UserError::at("challengeId", Code::InvalidCode, "This is over. Begin again."));
         let found = found.ok_or_else(gone)?;
         let accounts = self.clone();
-        self.platform
+        let again = self
+            .platform
             .db
             .write::<_, Refusal, _, _>(move |tx| async move {
                 let person = lock_person(&tx, found.user_id).await?;
@@ -219,7 +226,9 @@ impl Accounts {
                 }
                 Ok(challenge)
             })
-            .await
+            .await?;
+        taken.keep().await;
+        Ok(again)
     }
 }
 

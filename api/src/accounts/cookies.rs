@@ -4,16 +4,13 @@ use chrono::TimeDelta;
 use entity::{UserId, session as row};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
-use super::{Accounts, session, session::Opened, tokens};
+use super::{Accounts, attempts::DEVICE_LIFETIME, session, session::Opened, tokens};
 use crate::platform::{
     clock::Instant,
     error::Fault,
     secret,
     viewer::{Origin, Viewer},
 };
-
-/// How long a device is known.
-const DEVICE_LIFETIME: TimeDelta = TimeDelta::days(365);
 
 /// A session that was carried on by its refresh cookie.
 pub struct Renewed {
@@ -76,7 +73,9 @@ impl Accounts {
         let viewer = Viewer { user_id: session.user_id, session_id: session.id };
         let (access_token, access_expires_at) =
             self.tokens.sign(viewer.user_id, viewer.session_id).map_err(Fault::Internal)?;
-        if !self.mark_access(viewer, access_expires_at).await? {
+        // Ten requests of one page need one note; a minute more or less for an open socket does not matter.
+        let noted = access_expires_at - session.access_expires_at < TimeDelta::minutes(1);
+        if !noted && !self.mark_access(viewer, access_expires_at).await? {
             return Ok(None);
         }
         let cookie = self.cookie("accessToken", &access_token, "/", access_expires_at);

@@ -39,7 +39,7 @@ impl Accounts {
     ) -> Result<challenge::Model, Refusal> {
         let email = Email::parse(email)?;
         // Every mail to an address that need not be the viewer's counts.
-        self.attempt(Attempt::Challenge, Named::Person(viewer.user_id), origin).await?;
+        self.count(Attempt::Change, Named::Person(viewer.user_id), origin).await?;
         let accounts = self.clone();
         self.platform
             .db
@@ -74,7 +74,7 @@ impl Accounts {
         let code = rules::typed_code(code);
         let accounts = self.clone();
         let named = Named::Person(viewer.user_id);
-        self.counting_failures(Attempt::Code, named, origin, async move {
+        self.counting_failures(Attempt::ChangeCode, named, origin, async move {
             let db = accounts.platform.db.clone();
             let changed = db.write::<_, Refusal, _, _>(move |tx| async move {
                 let (person, _) = lock_fresh(&accounts, &tx, viewer).await?;
@@ -153,15 +153,18 @@ impl Accounts {
         if undone.exec(&**tx).await?.rows_affected == 0 {
             return Err(dead_link());
         }
-        // So are the ways in that were made since, and what would keep the owner out.
+        // So are the ways in that were made since, and what would keep the owner out; also shortly before, because a
+        // thief may well have begun with these.
+        let thief_since = change.created_at
+            - TimeDelta::from_std(self.platform.config.accounts.email_undo_lifetime).unwrap_or_default();
         identity::Entity::delete_many()
             .filter(identity::Column::UserId.eq(person.id))
-            .filter(identity::Column::CreatedAt.gte(change.created_at))
+            .filter(identity::Column::CreatedAt.gte(thief_since))
             .exec(&**tx)
             .await?;
         second_factor::Entity::delete_many()
             .filter(second_factor::Column::UserId.eq(person.id))
-            .filter(second_factor::Column::CreatedAt.gte(change.created_at))
+            .filter(second_factor::Column::CreatedAt.gte(thief_since))
             .exec(&**tx)
             .await?;
         let old = Email::parse(&change.old_email)?;

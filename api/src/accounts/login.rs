@@ -48,11 +48,13 @@ impl Accounts {
     /// Opens a session for whoever knows the password, or asks for the second factor.
     pub(super) async fn log_in(self: &Arc<Self>, login: Login, origin: Origin) -> Result<LoggedIn, Refusal> {
         // Also a malformed address takes the whole way: it is told like an unknown one.
-        let key = Email::parse(&login.email).map_or_else(|_| String::new(), |email| email.key().to_owned());
+        let email = Email::parse(&login.email).ok();
+        let key = email.as_ref().map_or("", Email::key).to_owned();
         let db = self.platform.db.read();
         let person = user::Entity::find().filter(user::Column::EmailKey.eq(&key)).one(db).await?;
         let id = person.as_ref().map(|person| person.id);
-        let verified = self.counting_failures(Attempt::LogIn, Named::Email(&key, id), &origin, async {
+        let named = if email.is_some() { Named::Email(&key, id) } else { Named::Nobody };
+        let verified = self.counting_failures(Attempt::LogIn, named, &origin, async {
             let stored = person.as_ref().and_then(|person| person.password_hash.clone());
             let right = self.passwords.verify(login.password.clone(), stored.clone()).await?;
             match (person, stored, right) {
@@ -63,7 +65,7 @@ impl Accounts {
         let (person, stored) = verified.await?;
         if second_factor::Entity::find_by_id(person.id).one(db).await?.is_some() {
             // Not given back: each is a mail, or five more tries at a code.
-            self.attempt(Attempt::Challenge, Named::Person(person.id), &origin).await?;
+            self.count(Attempt::Challenge, Named::Person(person.id), &origin).await?;
         }
         let stored = self.rehashed(&person, stored, login.password).await?;
         let accounts = self.clone();
@@ -147,7 +149,7 @@ impl Accounts {
         });
         verified.await?;
         if second_factor::Entity::find_by_id(viewer.user_id).one(self.platform.db.read()).await?.is_some() {
-            self.attempt(Attempt::Challenge, Named::Person(viewer.user_id), &origin).await?;
+            self.count(Attempt::Change, Named::Person(viewer.user_id), &origin).await?;
         }
         let accounts = self.clone();
         self.platform

@@ -24,7 +24,10 @@ mod sweep;
 mod tokens;
 mod verify;
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 use chrono::TimeDelta;
 use entity::{SessionId, UserId};
@@ -107,7 +110,7 @@ impl Accounts {
     /// When the database fails.
     pub async fn authenticate(&self, token: &str) -> Result<Option<(Viewer, Instant)>, Fault> {
         let Ok(claims) = self.tokens.verify(token) else { return Ok(None) };
-        let viewer = self.live(claims.session_id, claims.user_id).await?;
+        let viewer = self.live(claims.session_id, claims.user_id, self.platform.config.security.session_cache).await?;
         Ok(viewer.map(|viewer| (viewer, claims.expires_at)))
     }
 
@@ -128,15 +131,17 @@ impl Accounts {
     /// # Errors
     /// When the database fails.
     pub async fn is_alive(&self, viewer: Viewer) -> Result<bool, Fault> {
-        Ok(self.live(viewer.session_id, viewer.user_id).await?.is_some())
+        let kept = self.platform.config.security.session_cache;
+        Ok(self.live(viewer.session_id, viewer.user_id, kept).await?.is_some())
     }
 
-    /// Whether a viewer's session is still alive, looked up now.
+    /// The same for who was told to look: what is known from within the last second is believed, so that all sockets of
+    /// a session ask the database once.
     ///
     /// # Errors
     /// When the database fails.
-    pub async fn is_alive_now(&self, viewer: Viewer) -> Result<bool, Fault> {
-        Ok(self.access_until(viewer).await?.is_some())
+    pub async fn is_alive_still(&self, viewer: Viewer) -> Result<bool, Fault> {
+        Ok(self.live(viewer.session_id, viewer.user_id, Duration::from_secs(1)).await?.is_some())
     }
 
     /// Takes a place for the export of an account.
@@ -145,15 +150,15 @@ impl Accounts {
     /// RATE_LIMITED when it was exported too often.
     pub async fn may_export(&self, viewer: Viewer, origin: &Origin) -> Result<(), Fault> {
         let named = attempts::Named::Person(viewer.user_id);
-        self.attempt(attempts::Attempt::Export, named, origin).await.map(drop)
+        self.count(attempts::Attempt::Export, named, origin).await
     }
 
-    /// The viewer of a session that is alive; looked up at most once per `SESSION_CACHE`.
-    async fn live(&self, session_id: SessionId, user_id: UserId) -> Result<Option<Viewer>, Fault> {
+    /// The viewer of a session that is alive; looked up unless it was within this time.
+    async fn live(&self, session_id: SessionId, user_id: UserId, believed: Duration) -> Result<Option<Viewer>, Fault> {
         let now = self.platform.clock.now();
         if let Some((viewer, looked_at)) = self.alive.get(&session_id) {
             let age = (now - looked_at).to_std().unwrap_or_default();
-            if age < self.platform.config.security.session_cache && viewer.user_id == user_id {
+            if age < believed && viewer.user_id == user_id {
                 return Ok(Some(viewer));
             }
         }
@@ -180,11 +185,11 @@ impl Accounts {
         if now - row.last_used_at < exactly {
             return;
         }
-        let (db, id) = (self.platform.db.clone(), row.id);
+        let (db, id, before) = (self.platform.db.clone(), row.id, now - exactly);
         tokio::spawn(async move {
             let touched = db.write::<_, Fault, _, _>(move |tx| async move {
                 let update = Entity::update_many().col_expr(Column::LastUsedAt, Expr::value(now));
-                let earlier = Column::LastUsedAt.lt(now);
+                let earlier = Column::LastUsedAt.lte(before);
                 Ok(update.filter(Column::Id.eq(id)).filter(earlier).exec(&*tx).await.map(drop)?)
             });
             if let Err(fault) = touched.await {

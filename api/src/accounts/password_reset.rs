@@ -31,7 +31,7 @@ impl Accounts {
     /// Asks for a link. Gives back until when it will be good.
     pub(super) async fn forgot_password(&self, email: &str, origin: &Origin) -> Result<Instant, Refusal> {
         let email = Email::parse(email)?;
-        self.attempt(Attempt::Forgot, Named::Email(email.key(), None), origin).await?;
+        self.count(Attempt::Forgot, Named::Email(email.key(), None), origin).await?;
         let platform = self.platform.clone();
         self.platform
             .db
@@ -101,9 +101,10 @@ impl Accounts {
         let person = super::person(self.platform.db.read(), viewer.user_id).await?;
         // Looked at before the work: a hash is dear. What counts is looked at again below.
         self.must_be_fresh(viewer).await?;
-        self.attempt(Attempt::NewPassword, Named::Person(viewer.user_id), origin).await?;
+        let taken = self.attempt(Attempt::NewPassword, Named::Person(viewer.user_id), origin).await?;
         let new = NewPassword { field: "newPassword", password, name: &person.name, email: &person.email };
         let hash = self.passwords.hash_new(new).await?;
+        taken.keep().await;
         let accounts = self.clone();
         self.platform
             .db

@@ -46,14 +46,8 @@ impl Accounts {
         // Also for a taken address, which would otherwise be told by the time it takes.
         let new =
             NewPassword { field: "password", password: input.password, name: name.as_str(), email: email.as_typed() };
-        let password_hash = match self.passwords.hash_new(new).await {
-            Ok(hash) => hash,
-            Err(refusal) => {
-                // No mail went out.
-                taken.give_back().await;
-                return Err(refusal);
-            }
-        };
+        let password_hash = self.passwords.hash_new(new).await?;
+        taken.keep().await;
         let platform = self.platform.clone();
         self.platform
             .db
@@ -66,9 +60,12 @@ impl Accounts {
         let id = input::id::<PendingRegistrationId>("registrationId", id)?;
         let found = row::Entity::find_by_id(id).one(self.platform.db.read()).await?;
         let named = found.as_ref().map_or(Named::Nobody, |found| Named::Email(&found.email_key, None));
-        self.attempt(Attempt::Register, named, origin).await?;
+        // Asking too early is told, and does not count.
+        let taken = self.attempt(Attempt::Register, named, origin).await?;
         let platform = self.platform.clone();
-        self.platform.db.write(move |tx| async move { send_again(&platform, &tx, id).await }).await
+        let again = self.platform.db.write(move |tx| async move { send_again(&platform, &tx, id).await }).await?;
+        taken.keep().await;
+        Ok(again)
     }
 }
 

@@ -58,7 +58,7 @@ impl Accounts {
         method: Method,
         origin: &Origin,
     ) -> Result<Setup, Refusal> {
-        self.attempt(Attempt::Challenge, Named::Person(viewer.user_id), origin).await?;
+        self.count(Attempt::Change, Named::Person(viewer.user_id), origin).await?;
         let accounts = self.clone();
         self.platform
             .db
@@ -109,7 +109,7 @@ impl Accounts {
         let code = rules::typed_code(code);
         let accounts = self.clone();
         let named = Named::Person(viewer.user_id);
-        self.counting_failures(Attempt::Code, named, origin, async move {
+        self.counting_failures(Attempt::ChangeCode, named, origin, async move {
             let db = accounts.platform.db.clone();
             let codes = db.write::<_, Refusal, _, _>(move |tx| async move {
                 let (person, _) = lock_fresh(&accounts, &tx, viewer).await?;

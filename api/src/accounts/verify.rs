@@ -35,7 +35,9 @@ impl Accounts {
         let code = rules::typed_code(code);
         let accounts = self.clone();
         let by = origin.clone();
-        self.counting_failures(Attempt::Code, Named::Nobody, &by, async move {
+        let email = row::Entity::find_by_id(id).one(self.platform.db.read()).await?.map(|row| row.email_key);
+        let named = email.as_deref().map_or(Named::Nobody, |email| Named::Email(email, None));
+        self.counting_failures(Attempt::Code, named, &by, async move {
             let db = accounts.platform.db.clone();
             let opened = db.write::<_, Refusal, _, _>(move |tx| async move {
                 // A wrong code must stay counted, so it is an outcome and not an error, which would undo the count.

@@ -270,6 +270,10 @@ fn retry_after(response: &mut Response, errors: &[ServerError]) {
     };
     if let Some(seconds) = errors.iter().filter_map(wait).max() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds.
+        if let Ok(limit) = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}")) {
+            response.headers_mut().insert("ratelimit", limit);
+        }
     }
 }
 

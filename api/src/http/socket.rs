@@ -191,6 +191,12 @@ impl Connection {
                     }
                 }
                 Some(step) = self.running.next() => {
+                    // An instance that is cut off from the bus may have ended the session unheard: nothing more is told.
+                    if let Some((viewer, _)) = identified
+                        && matches!(edge.accounts.is_alive(viewer).await, Ok(false))
+                    {
+                        return Some(Close(4403, "Forbidden: the session has ended"));
+                    }
                     if !self.tell(step, &opening.request_id).await {
                         return None;
                     }
@@ -401,8 +407,8 @@ fn has_object(message: &Map<String, Json>) -> bool {
 async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<Option<SessionId>, RecvError>) -> bool {
     match told {
         Ok(Some(session)) => session == viewer.session_id,
-        // Looked up now: what this instance remembers may be what was missed. A database that is away ends nothing.
-        Ok(None) | Err(_) => edge.accounts.is_alive_now(viewer).await.is_ok_and(|alive| !alive),
+        // A database that is away ends nothing.
+        Ok(None) | Err(_) => edge.accounts.is_alive_still(viewer).await.is_ok_and(|alive| !alive),
     }
 }
 

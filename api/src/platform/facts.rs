@@ -15,6 +15,8 @@ pub enum TaskChange {
     Reopened,
     /// Hidden by its owner.
     Deleted,
+    /// Brought back, and not done.
+    Restored,
 }
 
 /// A task was completed, reopened or deleted.

@@ -44,7 +44,7 @@ struct Redis {
     connection: ConnectionManager,
     prefix: String,
     take: Script,
-    give_back: Script,
+    settle: Script,
 }
 
 #[derive(Default)]
@@ -54,46 +54,63 @@ struct Windows {
 }
 
 struct Window {
+    /// Tries that count.
     count: u64,
+    /// Tries of which it is not known yet whether they count.
+    pending: u64,
     until: Instant,
 }
 
-/// Places that were taken.
+/// What is limited, and how many times the limit it has.
+pub type Key = (String, u64);
+
+/// Places that were taken. Dropped undecided (whoever tried is gone, and learns nothing) they are given back.
 pub struct Taken {
     limiter: Limiter,
     keys: Vec<String>,
     /// Whether they were taken in this process, and not in Redis.
     here: bool,
+    settled: bool,
 }
 
 /// Windows kept in memory at most; then those with a single try are forgotten.
 const MOST_WINDOWS: usize = 500_000;
+/// How long to wait when only tries that are not decided yet fill the window, in milliseconds.
+const UNDECIDED_MS: u64 = 1_000;
 
-/// All keys or none: KEYS, then ARGV now, most, window (milliseconds). Gives 0, or how long to wait.
+/// All keys or none: KEYS; ARGV now, window, undecided (milliseconds), then the most of each key. Gives 0, or how long
+/// to wait.
 const TAKE: &str = "
-local now, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local now, window, undecided = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local wait = 0
-for _, key in ipairs(KEYS) do
-  local open = redis.call('HMGET', key, 'count', 'until')
-  if open[2] and tonumber(open[2]) > now and tonumber(open[1]) >= most then
-    wait = math.max(wait, tonumber(open[2]) - now)
+for at, key in ipairs(KEYS) do
+  local most = tonumber(ARGV[3 + at])
+  local open = redis.call('HMGET', key, 'count', 'pending', 'until')
+  if most <= 0 then wait = math.max(wait, window) end
+  if open[3] and tonumber(open[3]) > now then
+    if tonumber(open[1]) >= most then wait = math.max(wait, tonumber(open[3]) - now)
+    elseif tonumber(open[1]) + tonumber(open[2]) >= most then wait = math.max(wait, undecided) end
   end
 end
-if wait > 0 or most <= 0 then return math.max(wait, 1) end
+if wait > 0 then return wait end
 for _, key in ipairs(KEYS) do
   local ends = redis.call('HGET', key, 'until')
   if ends and tonumber(ends) > now then
-    redis.call('HINCRBY', key, 'count', 1)
+    redis.call('HINCRBY', key, 'pending', 1)
   else
-    redis.call('HSET', key, 'count', 1, 'until', now + window)
+    redis.call('HSET', key, 'count', 0, 'pending', 1, 'until', now + window)
     redis.call('PEXPIRE', key, window)
   end
 end
 return 0";
 
-const GIVE_BACK: &str = "
+/// Decides: KEYS; ARGV by how much the count grows.
+const SETTLE: &str = "
 for _, key in ipairs(KEYS) do
-  if tonumber(redis.call('HGET', key, 'count') or '0') > 0 then redis.call('HINCRBY', key, 'count', -1) end
+  if tonumber(redis.call('HGET', key, 'pending') or '0') > 0 then
+    redis.call('HINCRBY', key, 'pending', -1)
+    redis.call('HINCRBY', key, 'count', tonumber(ARGV[1]))
+  end
 end";
 
 impl Limiter {
@@ -117,7 +134,7 @@ impl Limiter {
                     connection: ConnectionManager::new_lazy_with_config(client, options).map_err(wrong)?,
                     prefix: config.shared.redis_prefix.clone(),
                     take: Script::new(TAKE),
-                    give_back: Script::new(GIVE_BACK),
+                    settle: Script::new(SETTLE),
                 })
             }
         };
@@ -128,20 +145,24 @@ impl Limiter {
     ///
     /// # Errors
     /// RATE_LIMITED with the time to wait when one of them is full.
-    pub async fn take(&self, limit: Limit, keys: &[String]) -> Result<Taken, Fault> {
-        let keys: Vec<String> = keys.iter().map(|key| self.fingerprint(limit.name, key)).collect();
+    pub async fn take(&self, limit: Limit, keys: &[Key]) -> Result<Taken, Fault> {
+        let keys: Vec<Key> =
+            keys.iter().map(|(key, times)| (self.fingerprint(limit.name, key), limit.most * times)).collect();
         let (wait, here) = match &self.0.shared {
-            Some(redis) => match redis.take(limit, &keys, self.0.clock.now()).await {
+            Some(redis) => match redis.take(limit.window, &keys, self.0.clock.now()).await {
                 Ok(wait) => (wait, false),
                 Err(cause) => {
                     tracing::warn!(cause = %cause.category(), "Redis does not count: this instance counts by itself");
-                    (self.take_here(limit, &keys), true)
+                    (self.take_here(limit.window, &keys), true)
                 }
             },
-            None => (self.take_here(limit, &keys), true),
+            None => (self.take_here(limit.window, &keys), true),
         };
         match wait {
-            None => Ok(Taken { limiter: self.clone(), keys, here }),
+            None => {
+                let keys = keys.into_iter().map(|(key, _)| key).collect();
+                Ok(Taken { limiter: self.clone(), keys, here, settled: false })
+            }
             Some(wait) => Err(Fault::RateLimited(wait)),
         }
     }
@@ -151,47 +172,86 @@ impl Limiter {
         mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
-    fn take_here(&self, limit: Limit, keys: &[String]) -> Option<Duration> {
+    fn take_here(&self, window: Duration, keys: &[Key]) -> Option<Duration> {
         let now = self.0.clock.now();
         let mut windows = self.0.here.lock().unwrap_or_else(PoisonError::into_inner);
         windows.purge(now);
-        let full = |window: &Window| window.until > now && window.count >= limit.most;
-        let wait = keys.iter().filter_map(|key| windows.open.get(key)).filter(|window| full(window));
-        if let Some(until) = wait.map(|window| window.until).max() {
-            return Some((until - now).to_std().unwrap_or_default());
+        if let Some(wait) = keys.iter().filter_map(|(key, most)| windows.wait(key, *most, window, now)).max() {
+            return Some(wait);
         }
-        let until = now + TimeDelta::from_std(limit.window).unwrap_or_default();
-        for key in keys {
-            let window = windows.open.entry(key.clone()).or_insert(Window { count: 0, until });
+        let until = now + TimeDelta::from_std(window).unwrap_or_default();
+        for (key, _) in keys {
+            let window = windows.open.entry(key.clone()).or_insert(Window { count: 0, pending: 0, until });
             if window.until <= now {
-                *window = Window { count: 0, until };
+                *window = Window { count: 0, pending: 0, until };
             }
-            window.count += 1;
+            window.pending += 1;
         }
         None
     }
 }
 
 impl Taken {
-    /// Gives the places back: the try succeeded, and only failures count.
+    /// Gives the places back: only failures count, and this was none.
     pub async fn give_back(self) {
-        let counters = &self.limiter.0;
-        if let Some(redis) = counters.shared.as_ref().filter(|_| !self.here) {
-            if let Err(cause) = redis.give_back(&self.keys).await {
-                tracing::warn!(cause = %cause.category(), "Redis did not take a place back");
-            }
-            return;
+        self.settle(false).await;
+    }
+
+    /// The try counts.
+    pub async fn keep(self) {
+        self.settle(true).await;
+    }
+
+    async fn settle(mut self, counts: bool) {
+        self.settled = true;
+        match &self.limiter.0.shared {
+            Some(redis) if !self.here => redis.settle(&self.keys, counts).await,
+            Some(_) | None => self.settle_here(counts),
         }
-        let mut windows = counters.here.lock().unwrap_or_else(PoisonError::into_inner);
+    }
+
+    fn settle_here(&self, counts: bool) {
+        let mut windows = self.limiter.0.here.lock().unwrap_or_else(PoisonError::into_inner);
         for key in &self.keys {
             if let Some(window) = windows.open.get_mut(key) {
-                window.count = window.count.saturating_sub(1);
+                window.pending = window.pending.saturating_sub(1);
+                window.count += u64::from(counts);
             }
         }
     }
 }
 
+impl Drop for Taken {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        if self.here {
+            return self.settle_here(false);
+        }
+        let (limiter, keys) = (self.limiter.clone(), std::mem::take(&mut self.keys));
+        if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+            runtime.spawn(async move {
+                if let Some(redis) = &limiter.0.shared {
+                    redis.settle(&keys, false).await;
+                }
+            });
+        }
+    }
+}
+
 impl Windows {
+    /// How long a key must wait. None: there is a place.
+    fn wait(&self, key: &str, most: u64, window: Duration, now: Instant) -> Option<Duration> {
+        if most == 0 {
+            return Some(window);
+        }
+        let open = self.open.get(key).filter(|open| open.until > now)?;
+        if open.count >= most {
+            return Some((open.until - now).to_std().unwrap_or_default());
+        }
+        (open.count + open.pending >= most).then_some(Duration::from_millis(UNDECIDED_MS))
+    }
     /// Forgets what is over, once a minute, and once a second when there is too much; then also those who tried little.
     fn purge(&mut self, now: Instant) {
         let full = self.open.len() >= MOST_WINDOWS;
@@ -200,31 +260,38 @@ impl Windows {
             return;
         }
         self.purged_at = Some(now);
-        self.open.retain(|_, window| window.until > now && window.count > u64::from(full));
+        let busy = |window: &Window| window.count + window.pending > u64::from(full);
+        self.open.retain(|_, window| window.until > now && busy(window));
     }
 }
 
 impl Redis {
-    fn keys(&self, keys: &[String]) -> Vec<String> {
-        keys.iter().map(|key| format!("{}:limit:{key}", self.prefix)).collect()
+    fn key(&self, key: &str) -> String {
+        format!("{}:limit:{key}", self.prefix)
     }
 
-    async fn take(&self, limit: Limit, keys: &[String], now: Instant) -> redis::RedisResult<Option<Duration>> {
+    async fn take(&self, window: Duration, keys: &[Key], now: Instant) -> redis::RedisResult<Option<Duration>> {
         let mut call = self.take.prepare_invoke();
-        for key in self.keys(keys) {
-            call.key(key);
+        for (key, _) in keys {
+            call.key(self.key(key));
         }
-        let window = u64::try_from(limit.window.as_millis()).unwrap_or(u64::MAX);
-        call.arg(now.timestamp_millis()).arg(limit.most).arg(window);
+        let window = u64::try_from(window.as_millis()).unwrap_or(u64::MAX);
+        call.arg(now.timestamp_millis()).arg(window).arg(UNDECIDED_MS);
+        for (_, most) in keys {
+            call.arg(*most);
+        }
         let wait: u64 = call.invoke_async(&mut self.connection.clone()).await?;
         Ok((wait > 0).then(|| Duration::from_millis(wait)))
     }
 
-    async fn give_back(&self, keys: &[String]) -> redis::RedisResult<()> {
-        let mut call = self.give_back.prepare_invoke();
-        for key in self.keys(keys) {
-            call.key(key);
+    async fn settle(&self, keys: &[String], counts: bool) {
+        let mut call = self.settle.prepare_invoke();
+        for key in keys {
+            call.key(self.key(key));
         }
-        call.invoke_async(&mut self.connection.clone()).await
+        call.arg(u8::from(counts));
+        if let Err(cause) = call.invoke_async::<()>(&mut self.connection.clone()).await {
+            tracing::warn!(cause = %cause.category(), "Redis did not take a decision; the try counts until its window ends");
+        }
     }
 }

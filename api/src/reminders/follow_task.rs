@@ -29,7 +29,8 @@ pub fn on_task_changed<'a>(platform: &'a Platform, tx: &'a Tx, fact: TaskChanged
         match fact.change {
             TaskChange::Completed => end(platform, tx, fact, true).await,
             TaskChange::Deleted => end(platform, tx, fact, false).await,
-            TaskChange::Reopened => revive(platform, tx, fact).await,
+            TaskChange::Reopened => revive(platform, tx, fact, true).await,
+            TaskChange::Restored => revive(platform, tx, fact, false).await,
         }
     })
 }
@@ -80,9 +81,9 @@ async fn set(
 }
 
 /// Revives exactly what the task ended: what still lies ahead gets a new round of deliveries, what was completed with
-/// the task is open again. What was cancelled and has passed meanwhile stays cancelled: a reminder that comes at once
+/// the task is open again (if the task is reopened; one that is only brought back was not done). What was cancelled and has passed meanwhile stays cancelled: a reminder that comes at once
 /// because a task was reopened would surprise.
-async fn revive(platform: &Platform, tx: &Tx, fact: TaskChanged) -> Result<(), Fault> {
+async fn revive(platform: &Platform, tx: &Tx, fact: TaskChanged, reopened: bool) -> Result<(), Fault> {
     let now = platform.clock.now();
     let ended = row::Entity::visible_to(fact.user_id)
         .filter(row::Column::TaskId.eq(fact.task_id))
@@ -93,9 +94,9 @@ async fn revive(platform: &Platform, tx: &Tx, fact: TaskChanged) -> Result<(), F
     for mut reminder in ended {
         let ahead = reminder.scheduled_at > now;
         match reminder.status {
-            Status::Completed => completion_log::undone(platform, tx, reminder.id.uuid()).await?,
+            Status::Completed if reopened => completion_log::undone(platform, tx, reminder.id.uuid()).await?,
             Status::Cancelled if ahead => {}
-            Status::Cancelled | Status::Pending => continue,
+            Status::Completed | Status::Cancelled | Status::Pending => continue,
         }
         reminder.round += 1;
         row::Entity::update_many()

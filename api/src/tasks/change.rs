@@ -11,7 +11,7 @@ use sea_orm::{
 
 use super::{
     completion_log,
-    graphql::{TaskStatus, TaskUpdateInput},
+    graphql::{TaskStatus, change::TaskUpdateInput},
     rules::{self, Due, Title},
 };
 use crate::{
@@ -101,15 +101,33 @@ pub(super) async fn delete(
             if expected_version.is_some_and(|version| version != before.version) {
                 return Ok(Changed::Conflict(before));
             }
-            let now = parts.clock.now();
-            let mut task = before.clone().into_active_model();
-            task.deleted_at = Set(Some(now));
-            let after = save(&tx, &before, task, now).await?;
-            let fact = TaskChanged { task_id: id, user_id: viewer.user_id, change: TaskChange::Deleted };
-            parts.facts.task_changed(&parts, &tx, fact).await?;
-            Ok(Changed::Done(after))
+            Ok(Changed::Done(delete_in(&parts, &tx, before).await?))
         })
         .await
+}
+
+/// Hides a task whose row is held.
+pub(super) async fn delete_in(platform: &Platform, tx: &Tx, before: row::Model) -> Result<row::Model, Fault> {
+    let now = platform.clock.now();
+    let mut task = before.clone().into_active_model();
+    task.deleted_at = Set(Some(now));
+    let after = save(tx, &before, task, now).await?;
+    let fact = TaskChanged { task_id: before.id, user_id: before.user_id, change: TaskChange::Deleted };
+    platform.facts.task_changed(platform, tx, fact).await?;
+    Ok(after)
+}
+
+/// Sets the status of a task whose row is held.
+pub(super) async fn set_status_in(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    before: row::Model,
+    status: TaskStatus,
+) -> Result<row::Model, Refusal> {
+    let status = Some(status.into());
+    let patch = Patch { title: None, description: None, link: None, due: None, priority: None, category: None, status };
+    change_in(platform, tx, viewer, before, patch).await
 }
 
 async fn change(
@@ -127,19 +145,29 @@ async fn change(
             if expected_version.is_some_and(|version| version != before.version) {
                 return Ok(Changed::Conflict(before));
             }
-            let status = patch.status.filter(|status| *status != before.status);
-            let now = parts.clock.now();
-            let mut task = before.clone().into_active_model();
-            apply(&parts, &tx, viewer, patch, &mut task).await?;
-            if !task.is_changed() && status.is_none() {
-                return Ok(Changed::Done(before));
-            }
-            if let Some(status) = status {
-                move_to(&parts, &tx, &before, status, &mut task, now).await?;
-            }
-            save(&tx, &before, task, now).await.map(Changed::Done).map_err(Into::into)
+            change_in(&parts, &tx, viewer, before, patch).await.map(Changed::Done)
         })
         .await
+}
+
+async fn change_in(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    before: row::Model,
+    patch: Patch,
+) -> Result<row::Model, Refusal> {
+    let status = patch.status.filter(|status| *status != before.status);
+    let now = platform.clock.now();
+    let mut task = before.clone().into_active_model();
+    apply(platform, tx, viewer, patch, &mut task).await?;
+    if !task.is_changed() && status.is_none() {
+        return Ok(before);
+    }
+    if let Some(status) = status {
+        move_to(platform, tx, &before, status, &mut task, now).await?;
+    }
+    Ok(save(tx, &before, task, now).await?)
 }
 
 async fn apply(
@@ -204,7 +232,7 @@ async fn move_to(
             )
             .await?;
         }
-        TaskChange::Reopened | TaskChange::Deleted => {
+        TaskChange::Reopened | TaskChange::Deleted | TaskChange::Restored => {
             task.completed_at = Set(None);
             completion_log::undone(platform, tx, before.id.uuid()).await?;
         }

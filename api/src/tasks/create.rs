@@ -4,7 +4,7 @@ use entity::{TaskId, task as row};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, SqlErr};
 
 use super::{
-    graphql::TaskCreateInput,
+    graphql::change::TaskCreateInput,
     rules::{self, Due, Title},
 };
 use crate::{

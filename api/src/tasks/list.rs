@@ -1,9 +1,15 @@
 //! Listing tasks: one index for each order.
 
 use entity::{TaskId, UserId, task as row};
-use sea_orm::{ConnectionTrait, DbErr, PaginatorTrait, QuerySelect, QueryTrait};
+use sea_orm::{
+    ConnectionTrait, DbErr, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait},
+};
 
-use super::graphql::{Columns, OrderDirection, Task, TaskOrder, TaskOrderField};
+use super::{
+    filter::TaskFilter,
+    graphql::{Columns, OrderDirection, Task, TaskCategory, TaskOrder, TaskOrderField},
+};
 use crate::platform::{
     Platform,
     error::Fault,
@@ -11,14 +17,25 @@ use crate::platform::{
     page::{Connection, Key, KeyKind, Ordering, Page, PageArguments, Position},
 };
 
+/// Categories that are shown at once.
+const MOST_CATEGORIES: u64 = 200;
+
+/// Which tasks, and how they are ordered.
+pub(super) struct Wanted<'f> {
+    /// None: all that are not deleted.
+    pub(super) filter: Option<&'f TaskFilter>,
+    pub(super) order: TaskOrder,
+}
+
 /// A page of a person's tasks.
 pub(super) async fn list(
     platform: &Platform,
     user: UserId,
     arguments: &PageArguments,
-    order: TaskOrder,
+    wanted: Wanted<'_>,
     fields: &Fields<'_>,
 ) -> Result<Connection<Task>, Fault> {
+    let Wanted { filter, order } = wanted;
     let (name, column, kind) = match order.field {
         TaskOrderField::CreatedAt => ("created", row::Column::CreatedAt, KeyKind::Instant),
         TaskOrderField::UpdatedAt => ("updated", row::Column::UpdatedAt, KeyKind::Instant),
@@ -28,7 +45,10 @@ pub(super) async fn list(
     };
     let page = Page::parse(arguments, name, kind, &platform.config.limits)?;
     let ordering = Ordering { name, column, kind, descending: order.direction == OrderDirection::Desc };
-    let mine = row::Entity::visible_to(user);
+    let mut mine = row::Entity::visible_to(user);
+    if let Some(filter) = filter {
+        mine = mine.filter(filter.condition(platform.clock.now())?);
+    }
     let chosen = Chosen::new(COLUMNS, &fields.items());
     let query = page
         .select(mine.clone(), ordering, row::Column::Id)
@@ -87,4 +107,22 @@ fn task(id: TaskId, mut cells: Cells<'_>) -> Result<Task, DbErr> {
         created_at: cells.take()?,
         updated_at: cells.take()?,
     }))
+}
+
+/// The categories of a person's tasks with their counts. Reads the index by category alone, all of it: the cost grows
+/// with the number of tasks.
+pub(super) async fn categories(platform: &Platform, user: UserId) -> Result<Vec<TaskCategory>, Fault> {
+    let count = Expr::col((row::Entity, row::Column::Id)).count();
+    let rows: Vec<(Option<String>, i64)> = row::Entity::visible_to(user)
+        .select_only()
+        .column(row::Column::Category)
+        .column_as(count.clone(), "count")
+        .group_by(row::Column::Category)
+        .order_by_desc(count)
+        .order_by_asc(row::Column::Category)
+        .limit(MOST_CATEGORIES)
+        .into_tuple()
+        .all(platform.db.read())
+        .await?;
+    Ok(rows.into_iter().map(|(name, count)| TaskCategory { name, count }).collect())
 }

@@ -2,16 +2,20 @@
 //! Promise: a change is made whole or not at all, with everything that follows from it: the completion log, the
 //! congratulation, and what other rooms do about it (they are told in the same transaction).
 
+mod bulk;
 mod change;
 pub mod completion_log;
 mod create;
 mod export;
+pub mod filter;
 pub mod graphql;
 mod list;
 pub mod loaders;
 mod rules;
+mod trash;
 
 pub use self::{
     export::{export, export_completions},
     graphql::Task,
+    trash::sweep,
 };

@@ -204,7 +204,8 @@ pub struct Challenge {
     id: ID,
     /// Where the code comes from.
     method: SecondFactorMethod,
-    /// When the code is mailed: at once, or when the last mail is a minute old. Null: the code is in the app.
+    /// When the code is mailed: at once, or within a minute when one was mailed just before. Null: the code is in the
+    /// app.
     code_sent_at: Option<DateTime>,
     /// Until when the code is taken.
     expires_at: DateTime,

@@ -216,7 +216,9 @@ payload! {
     /// A way to the OpenID provider.
     IdentityStartPayload {
         /// Where to send the browser. The answer also sets the cookie that binds the way to this browser, so send the
-        /// request with credentials. It comes back to FRONTEND_URL/profile. Null: there are userErrors.
+        ///request with credentials. It comes back to `FRONTEND_URL/profile`: with `?identity=linked`,
+        /// `?identity=reauthenticated`, `#challenge=…&method=…&expiresAt=…` (the second factor is still to come) or
+        /// `?error=google_auth_failed`. Null: there are userErrors.
         url: String
     }
 }
@@ -258,7 +260,8 @@ impl SecurityMutations {
         ChallengeResendPayload::answer(again.map(Into::into))
     }
 
-    /// Begins to set up a second factor. Nothing changes until secondFactorConfirm.
+    /// Begins to set up a second factor. Nothing changes until secondFactorConfirm. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn second_factor_start(
         &self,
         ctx: &Context<'_>,
@@ -273,7 +276,8 @@ impl SecurityMutations {
         SecondFactorStartPayload::answer(setup.map(Into::into))
     }
 
-    /// Turns the second factor on that was set up, in place of the one before.
+    /// Turns the second factor on that was set up, in place of the one before. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn second_factor_confirm(
         &self,
         ctx: &Context<'_>,
@@ -285,12 +289,14 @@ impl SecurityMutations {
         SecondFactorConfirmPayload::answer(codes)
     }
 
-    /// Turns the second factor off.
+    /// Turns the second factor off. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn second_factor_disable(&self, ctx: &Context<'_>) -> Result<SecondFactorDisablePayload, Fault> {
         SecondFactorDisablePayload::answer(accounts(ctx).disable_second_factor(who(ctx)?).await)
     }
 
-    /// Makes new recovery codes in place of those before.
+    /// Makes new recovery codes in place of those before. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn recovery_codes_renew(&self, ctx: &Context<'_>) -> Result<RecoveryCodesRenewPayload, Fault> {
         RecoveryCodesRenewPayload::answer(accounts(ctx).renew_recovery_codes(who(ctx)?).await)
     }
@@ -316,7 +322,8 @@ impl SecurityMutations {
         PasswordResetPayload::answer(reset.map(|()| true))
     }
 
-    /// Sets a new password, or a first one. Ends every other session.
+    /// Sets a new password, or a first one. Ends every other session. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn password_change(
         &self,
         ctx: &Context<'_>,
@@ -327,7 +334,8 @@ impl SecurityMutations {
         PasswordChangePayload::answer(changed.map(User::from))
     }
 
-    /// Begins a change of address: mails a code to the new one.
+    /// Begins a change of address: mails a code to the new one. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn email_change_start(
         &self,
         ctx: &Context<'_>,
@@ -338,7 +346,8 @@ impl SecurityMutations {
         EmailChangeStartPayload::answer(begun.map(Into::into))
     }
 
-    /// Makes the new address the account's.
+    /// Makes the new address the account's. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn email_change_confirm(
         &self,
         ctx: &Context<'_>,
@@ -383,7 +392,8 @@ impl SecurityMutations {
         }))
     }
 
-    /// Takes an identity away, if another way into the account remains.
+    /// Takes an identity away, if another way into the account remains. Needs a fresh login (see
+    /// sessionReauthenticate).
     async fn identity_unlink(
         &self,
         ctx: &Context<'_>,

@@ -285,7 +285,8 @@ impl WayInMutations {
     }
 
     /// Proves once more who holds the session: needed, at most 15 minutes before, for changing the password, the
-    /// address or the second factor, for linking an identity, and for deleting the account. An account without a
+    /// address or the second factor, for new recovery codes, for linking and unlinking identities, and for deleting the
+    /// account; REAUTHENTICATION_REQUIRED says so. An account without a
     /// password does this by identityStart.
     async fn session_reauthenticate(
         &self,

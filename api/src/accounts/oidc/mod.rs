@@ -31,7 +31,9 @@ use crate::platform::{
     clock::Instant,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
-    input, secret,
+    input,
+    scalars::DateTime,
+    secret,
     viewer::{Origin, Viewer},
 };
 
@@ -82,7 +84,7 @@ impl Accounts {
     /// # Errors
     /// When the provider does not answer, or the database fails.
     pub async fn depart(&self, browser: Option<&str>, origin: &Origin) -> Result<Departure, Fault> {
-        self.attempt(Attempt::Oidc, Named::Nobody, origin).await?;
+        self.count(Attempt::Oidc, Named::Nobody, origin).await?;
         self.begin_round(Purpose::Login, None, browser).await
     }
 
@@ -93,7 +95,7 @@ impl Accounts {
         purpose: Purpose,
         origin: &Origin,
     ) -> Result<Departure, Refusal> {
-        self.attempt(Attempt::Oidc, Named::Person(viewer.user_id), origin).await?;
+        self.count(Attempt::Oidc, Named::Person(viewer.user_id), origin).await?;
         if purpose == Purpose::Link {
             // Looked at again when the person is back.
             self.must_be_fresh(viewer).await?;
@@ -173,11 +175,12 @@ impl Accounts {
         let provider = self.provider.as_ref().ok_or_else(|| fail("no provider is configured"))?;
         let state = came.state.filter(|state| state.len() <= 100).ok_or_else(|| fail("no state"))?;
         let browser = came.browser.ok_or_else(|| fail("no cookie"))?;
-        let begun = self.take_round(&state, &browser).await?.ok_or_else(|| fail("no such round in this browser"))?;
-        *purpose = begun.purpose;
-        if self.attempt(Attempt::Oidc, Named::Nobody, &origin).await.is_err() {
+        if self.count(Attempt::Oidc, Named::Nobody, &origin).await.is_err() {
             return Err(fail("too many from this address"));
         }
+        let begun = self.take_round(&state, &browser).await?.ok_or_else(|| fail("no such round in this browser"))?;
+        *purpose = begun.purpose;
+
         if came.error.is_some() {
             return Err(fail("the provider refused"));
         }
@@ -205,14 +208,14 @@ impl Accounts {
                 Arrival { path: "/dashboard".into(), cookies }
             }
             Settled::LoggedIn(LoggedIn::Challenge(challenge)) => {
-                Arrival { path: format!("/login?challenge={}", challenge.id), cookies: Vec::new() }
+                Arrival { path: challenge_path("/login", &challenge), cookies: Vec::new() }
             }
             Settled::Linked => Arrival { path: "/profile?identity=linked".into(), cookies: Vec::new() },
             Settled::Proven(Reauthenticated::Session(_)) => {
                 Arrival { path: "/profile?identity=reauthenticated".into(), cookies: Vec::new() }
             }
             Settled::Proven(Reauthenticated::Challenge(challenge)) => {
-                Arrival { path: format!("/profile?challenge={}", challenge.id), cookies: Vec::new() }
+                Arrival { path: challenge_path("/profile", &challenge), cookies: Vec::new() }
             }
         })
     }
@@ -363,6 +366,16 @@ impl Accounts {
             })
             .await
     }
+}
+
+/// A page with what it needs to ask for the code, in the fragment: that goes to no server and into no log.
+fn challenge_path(page: &str, challenge: &entity::challenge::Model) -> String {
+    let method = match challenge.method {
+        entity::second_factor::Method::Email => "EMAIL",
+        entity::second_factor::Method::Totp => "TOTP",
+    };
+    let until = DateTime::text(challenge.expires_at);
+    format!("{page}#challenge={}&method={method}&expiresAt={until}", challenge.id)
 }
 
 async fn known_identity(tx: &Tx, vouched: &Vouched) -> Result<Option<identity::Model>, DbErr> {

@@ -50,8 +50,16 @@ impl Local {
         }
     }
 
-    /// Hints were missed: everyone looks.
-    pub(super) fn wake_all(&self) {
+    /// Hints were missed: everyone looks, and at sessions once more a moment later, when nobody believes any more what
+    /// they knew before.
+    pub(super) fn wake_all(self: &Arc<Self>) {
+        let local = Arc::downgrade(self);
+        tokio::spawn(async move {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            if let Some(local) = local.upgrade() {
+                local.look_at_sessions();
+            }
+        });
         for sender in lock(&self.people).values() {
             sender.send_replace(());
         }

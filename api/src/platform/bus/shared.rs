@@ -42,6 +42,8 @@ pub struct Shared {
     instance: String,
     outgoing: mpsc::Sender<String>,
     healthy: Arc<AtomicBool>,
+    /// Whether a hint was dropped that the other instances must be told of.
+    lost: Arc<AtomicBool>,
     /// Ends with the bus.
     _running: JoinSet<()>,
 }
@@ -56,10 +58,11 @@ impl Shared {
         let channel = format!("{prefix}:hints");
         let (outgoing, incoming) = mpsc::channel(QUEUE);
         let mut running = JoinSet::new();
-        running.spawn(speak(client.clone(), channel.clone(), instance.clone(), incoming));
+        let lost = Arc::new(AtomicBool::new(false));
+        running.spawn(speak(client.clone(), channel.clone(), instance.clone(), incoming, lost.clone()));
         running.spawn(listen(client, channel, instance.clone(), local.clone(), healthy.clone()));
         running.spawn(look_while_deaf(local.clone(), healthy.clone()));
-        Ok(Self { local, instance, outgoing, healthy, _running: running })
+        Ok(Self { local, instance, outgoing, healthy, lost, _running: running })
     }
 
     pub(super) fn send(&self, hint: Hint) {
@@ -69,6 +72,7 @@ impl Shared {
             Hint::SessionEnded(session) => format!("{} s {}", self.instance, session.uuid().simple()),
         };
         if let Err(TrySendError::Full(_)) = self.outgoing.try_send(message) {
+            self.lost.store(true, Ordering::Release);
             tracing::warn!("the bus is behind and drops a hint; who waits for it looks by itself");
         }
     }
@@ -79,7 +83,13 @@ impl Shared {
 }
 
 /// Publishes what comes, and a heartbeat now and then.
-async fn speak(client: Client, channel: String, instance: String, mut incoming: mpsc::Receiver<String>) {
+async fn speak(
+    client: Client,
+    channel: String,
+    instance: String,
+    mut incoming: mpsc::Receiver<String>,
+    lost: Arc<AtomicBool>,
+) {
     let config = ConnectionManagerConfig::new()
         .set_number_of_retries(1)
         .set_max_delay(Duration::from_secs(1))
@@ -88,7 +98,7 @@ async fn speak(client: Client, channel: String, instance: String, mut incoming: 
     let Ok(mut connection) = redis::aio::ConnectionManager::new_lazy_with_config(client, config) else { return };
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut waiting = Vec::new();
-    let mut gap = false;
+
     loop {
         tokio::select! {
             count = incoming.recv_many(&mut waiting, 500) => if count == 0 { return },
@@ -96,15 +106,15 @@ async fn speak(client: Client, channel: String, instance: String, mut incoming: 
         }
         let mut pipeline = redis::pipe();
         // What was dropped nobody knows: whoever hears of a gap looks.
-        let look = gap.then(|| format!("{instance} l"));
+        let look = lost.swap(false, Ordering::AcqRel).then(|| format!("{instance} l"));
         for message in look.iter().chain(&waiting) {
             pipeline.publish(&channel, message).ignore();
         }
         match pipeline.query_async::<()>(&mut connection).await {
-            Ok(()) => gap = false,
+            Ok(()) => {}
             Err(cause) => {
                 tracing::warn!(cause = %cause.category(), "Redis did not take a hint");
-                gap = true;
+                lost.store(true, Ordering::Release);
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -154,7 +164,7 @@ async fn look_while_deaf(local: Arc<Local>, healthy: Arc<AtomicBool>) {
     }
 }
 
-fn pass_on(local: &Local, message: &str) {
+fn pass_on(local: &Arc<Local>, message: &str) {
     let mut parts = message.splitn(3, ' ').skip(1);
     let (kind, what) = (parts.next(), parts.next().unwrap_or_default());
     if kind == Some("l") {

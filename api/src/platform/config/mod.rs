@@ -115,6 +115,9 @@ impl Config {
                 problems.push(format!("{name} must be at least 1"));
             }
         }
+        if self.shared.redis_url.is_some() && self.security.secret_key.is_none() {
+            problems.push("SECRET_KEY is missing: instances that share REDIS_URL must share it too".into());
+        }
         if self.oidc.client_id.is_some() && self.oidc.client_secret.is_none() {
             problems.push("OIDC_CLIENT_SECRET is missing: OIDC_CLIENT_ID is set".into());
         }

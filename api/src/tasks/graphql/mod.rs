@@ -1,29 +1,27 @@
 //! Tasks as the schema shows them.
 
-use async_graphql::{
-    Context, Enum, ID, InputObject, MaybeUndefined, Object, OneofObject, SimpleObject, parser::types::SelectionSet,
-};
+pub mod change;
+
+use async_graphql::{Context, Enum, ID, InputObject, Object, OneofObject, SimpleObject, parser::types::SelectionSet};
 use entity::{Instant, LocalDate, TaskId, UserId, task as row};
 use futures_util::future::BoxFuture;
 use sea_orm::{ColumnTrait, QueryFilter};
 
+pub use self::change::TaskMutations;
 use super::{
-    change::{self, Changed},
-    create, list,
+    filter::TaskFilter,
+    list::{self, Wanted},
     rules::Due,
 };
-use crate::{
-    payload,
-    platform::{
-        Platform,
-        error::{Fault, Refusal, UserError, UserErrorCode as Code},
-        fields::Fields,
-        input,
-        page::{Connection, Listed, PageArguments},
-        scalars::{Cursor, Date, DateTime, Url},
-        viewer::Caller,
-        walk::{Extras, Walk, Walked, Writer},
-    },
+use crate::platform::{
+    Platform,
+    error::Fault,
+    fields::Fields,
+    input,
+    page::{Connection, Listed, PageArguments},
+    scalars::{Cursor, Date, DateTime, Url},
+    viewer::Caller,
+    walk::{Extras, Walk, Walked, Writer},
 };
 
 /// Where a task stands.
@@ -241,118 +239,6 @@ impl From<TaskDueInput> for Due {
     }
 }
 
-/// A task to be made.
-#[derive(Clone, Debug, InputObject)]
-pub struct TaskCreateInput {
-    /// An id that the client made (`task_` and a UUIDv7), so that it can be shown before the answer is there.
-    pub id: Option<ID>,
-    /// 3–200 characters.
-    pub title: String,
-    /// At most 10 000 characters.
-    pub description: Option<String>,
-    /// http or https.
-    pub link: Option<Url>,
-    /// When it is due. Absent: never.
-    pub due: Option<TaskDueInput>,
-    /// How much it matters.
-    #[graphql(default)]
-    pub priority: TaskPriority,
-    /// At most 50 characters.
-    pub category: Option<String>,
-    /// 1–64 characters: the same key with the same input gives the same task again, for 24 hours.
-    pub idempotency_key: Option<String>,
-}
-
-/// A change of a task: what is absent stays, null clears.
-#[derive(Clone, Debug, InputObject)]
-pub struct TaskUpdateInput {
-    /// `task_…`
-    pub id: ID,
-    /// The version that the change is based on: CONFLICT when the task has another one.
-    pub expected_version: Option<i32>,
-    /// 3–200 characters.
-    pub title: Option<String>,
-    /// At most 10 000 characters.
-    pub description: MaybeUndefined<String>,
-    /// http or https.
-    pub link: MaybeUndefined<Url>,
-    /// When it is due.
-    pub due: MaybeUndefined<TaskDueInput>,
-    /// How much it matters.
-    pub priority: Option<TaskPriority>,
-    /// At most 50 characters.
-    pub category: MaybeUndefined<String>,
-    /// Where it stands; COMPLETED does what taskComplete does.
-    pub status: Option<TaskStatus>,
-}
-
-/// Which task was done.
-#[derive(Clone, Debug, InputObject)]
-pub struct TaskCompleteInput {
-    /// `task_…`
-    pub id: ID,
-    /// The version that this is based on: CONFLICT when the task has another one.
-    pub expected_version: Option<i32>,
-}
-
-/// Which task is not done after all.
-#[derive(Clone, Debug, InputObject)]
-pub struct TaskReopenInput {
-    /// `task_…`
-    pub id: ID,
-    /// The version that this is based on: CONFLICT when the task has another one.
-    pub expected_version: Option<i32>,
-}
-
-/// Which task is to go.
-#[derive(Clone, Debug, InputObject)]
-pub struct TaskDeleteInput {
-    /// `task_…`
-    pub id: ID,
-    /// The version that this is based on: CONFLICT when the task has another one.
-    pub expected_version: Option<i32>,
-}
-
-payload! {
-    /// What came of making a task.
-    TaskCreatePayload {
-        /// The task. Null: there are userErrors.
-        task: Task
-    }
-}
-
-payload! {
-    /// What came of changing a task.
-    TaskUpdatePayload {
-        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
-        task: Task
-    }
-}
-
-payload! {
-    /// What came of completing a task.
-    TaskCompletePayload {
-        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
-        task: Task
-    }
-}
-
-payload! {
-    /// What came of reopening a task.
-    TaskReopenPayload {
-        /// The task as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
-        task: Task
-    }
-}
-
-payload! {
-    /// What came of deleting a task.
-    TaskDeletePayload {
-        /// The task as it was last. Null: there are userErrors; with CONFLICT it is there, and not deleted.
-        task: Task
-    }
-}
-
 /// What a person has of tasks: plugged onto `User`.
 pub struct UserTasks(pub UserId);
 
@@ -362,6 +248,7 @@ pub type FetchEdges = for<'a> fn(&'a Context<'_>, &'a mut Connection<Task>) -> B
 #[Object]
 impl UserTasks {
     /// The viewer's tasks that are not deleted, the newest first unless asked otherwise.
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field in the schema")]
     async fn tasks(
         &self,
         ctx: &Context<'_>,
@@ -369,15 +256,32 @@ impl UserTasks {
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
         #[graphql(desc = "The last so many.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+        #[graphql(desc = "Which of them. Absent: all.")] filter: Option<TaskFilter>,
         #[graphql(desc = "How they are ordered. Absent: the newest first.")] order_by: Option<TaskOrder>,
     ) -> Result<Walked<Connection<Task>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let arguments = PageArguments { first, after, last, before };
         let fields = Fields::of(ctx);
-        let mut tasks = list::list(platform, self.0, &arguments, order_by.unwrap_or_default(), &fields).await?;
+        let wanted = Wanted { filter: filter.as_ref(), order: order_by.unwrap_or_default() };
+        let mut tasks = list::list(platform, self.0, &arguments, wanted, &fields).await?;
         ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
         Ok(Walked(tasks))
     }
+
+    /// The categories of the viewer's tasks that are not deleted, each with how many there are; those with the most
+    /// first, 200 at most.
+    async fn task_categories(&self, ctx: &Context<'_>) -> Result<Vec<TaskCategory>, Fault> {
+        list::categories(ctx.data_unchecked::<Platform>(), self.0).await
+    }
+}
+
+/// A category and how many tasks it has.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct TaskCategory {
+    /// Its name. Null: the tasks without a category.
+    pub name: Option<String>,
+    /// How many tasks.
+    pub count: i64,
 }
 
 /// The queries of tasks.
@@ -398,79 +302,4 @@ impl TaskQueries {
 pub async fn tasks_of(platform: &Platform, user: UserId, ids: Vec<TaskId>) -> Result<Vec<Task>, Fault> {
     let found = row::Entity::visible_to(user).filter(row::Column::Id.is_in(ids)).all(platform.db.read()).await?;
     Ok(found.into_iter().map(Into::into).collect())
-}
-
-/// The mutations of tasks.
-#[derive(Default)]
-pub struct TaskMutations;
-
-#[Object]
-impl TaskMutations {
-    /// Makes a task.
-    async fn task_create(&self, ctx: &Context<'_>, input: TaskCreateInput) -> Result<TaskCreatePayload, Fault> {
-        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        let made = create::create(ctx.data_unchecked::<Platform>(), viewer, input).await;
-        TaskCreatePayload::answer(made.map(Into::into))
-    }
-
-    /// Changes the fields that are given: absent keeps, null clears.
-    async fn task_update(&self, ctx: &Context<'_>, input: TaskUpdateInput) -> Result<TaskUpdatePayload, Fault> {
-        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        let (task, user_errors) = outcome(change::update(ctx.data_unchecked::<Platform>(), viewer, input).await)?;
-        Ok(TaskUpdatePayload { task, user_errors })
-    }
-
-    /// Completes a task: its overdue reminders are completed, its future ones cancelled, and the first time there is a
-    /// notification. A task that is complete already stays as it is.
-    async fn task_complete(&self, ctx: &Context<'_>, input: TaskCompleteInput) -> Result<TaskCompletePayload, Fault> {
-        let TaskCompleteInput { id, expected_version } = input;
-        let (task, user_errors) = set_status(ctx, &id, expected_version, TaskStatus::Completed).await?;
-        Ok(TaskCompletePayload { task, user_errors })
-    }
-
-    /// Reopens a completed task: revives the reminders that completing it ended and that still lie ahead, and takes it
-    /// out of the statistics again. A task that is not complete goes back to TODO.
-    async fn task_reopen(&self, ctx: &Context<'_>, input: TaskReopenInput) -> Result<TaskReopenPayload, Fault> {
-        let TaskReopenInput { id, expected_version } = input;
-        let (task, user_errors) = set_status(ctx, &id, expected_version, TaskStatus::Todo).await?;
-        Ok(TaskReopenPayload { task, user_errors })
-    }
-
-    /// Deletes a task: it is hidden, and its reminders are cancelled.
-    async fn task_delete(&self, ctx: &Context<'_>, input: TaskDeleteInput) -> Result<TaskDeletePayload, Fault> {
-        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        let platform = ctx.data_unchecked::<Platform>();
-        let deleted = match input::id("id", &input.id) {
-            Ok(id) => change::delete(platform, viewer, id, input.expected_version).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (task, user_errors) = outcome(deleted)?;
-        Ok(TaskDeletePayload { task, user_errors })
-    }
-}
-
-async fn set_status(
-    ctx: &Context<'_>,
-    id: &str,
-    expected_version: Option<i32>,
-    status: TaskStatus,
-) -> Result<(Option<Task>, Vec<UserError>), Fault> {
-    let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-    let platform = ctx.data_unchecked::<Platform>();
-    outcome(match input::id("id", id) {
-        Ok(id) => change::set_status(platform, viewer, id, expected_version, status).await,
-        Err(mistake) => Err(mistake.into()),
-    })
-}
-
-fn outcome(changed: Result<Changed, Refusal>) -> Result<(Option<Task>, Vec<UserError>), Fault> {
-    match changed {
-        Ok(Changed::Done(row)) => Ok((Some(row.into()), Vec::new())),
-        Ok(Changed::Conflict(row)) => {
-            let message = "It was changed in the meantime. Look at its current state and try again.";
-            Ok((Some(row.into()), vec![UserError::at("expectedVersion", Code::Conflict, message)]))
-        }
-        Err(Refusal::User(user_errors)) => Ok((None, user_errors)),
-        Err(Refusal::Fault(fault)) => Err(fault),
-    }
 }

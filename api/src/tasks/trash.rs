@@ -1,0 +1,122 @@
+//! Deleted tasks: brought back, or purged for good.
+
+use chrono::TimeDelta;
+use entity::{TaskId, task as row};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
+    QuerySelect, sea_query::LockType,
+};
+
+use super::change::Changed;
+use crate::platform::{
+    Platform,
+    clock::Instant,
+    db::Tx,
+    error::{Fault, Refusal},
+    facts::{TaskChange, TaskChanged},
+    viewer::Viewer,
+};
+
+/// Tasks that a sweep purges in one transaction.
+const BATCH: u64 = 200;
+
+/// Since when a task may have been deleted to be brought back still.
+pub(super) fn kept_since(platform: &Platform) -> Instant {
+    platform.clock.now() - TimeDelta::from_std(platform.config.limits.trash_lifetime).unwrap_or_default()
+}
+
+/// Brings a deleted task back, with the reminders that still lie ahead.
+pub(super) async fn restore(platform: &Platform, viewer: Viewer, id: TaskId) -> Result<row::Model, Refusal> {
+    let parts = platform.clone();
+    platform
+        .db
+        .write(move |tx| async move {
+            let found = row::Entity::with_deleted_visible_to(viewer.user_id)
+                .filter(row::Column::Id.eq(id))
+                .lock(LockType::NoKeyUpdate)
+                .one(&*tx);
+            let task = found.await?.ok_or(Fault::NotFound("task"))?;
+            match task.deleted_at {
+                // It is there: asking twice does no harm.
+                None => return Ok(task),
+                Some(deleted_at) if deleted_at < kept_since(&parts) => return Err(Fault::NotFound("task").into()),
+                Some(_) => {}
+            }
+            let now = parts.clock.now();
+            let (version, open) = (task.version + 1, task.status != row::Status::Completed);
+            let mut back = task.into_active_model();
+            back.deleted_at = Set(None);
+            back.version = Set(version);
+            back.updated_at = Set(now);
+            let back = back.update(&*tx).await?;
+            // What completing it ended stays ended.
+            if open {
+                let fact = TaskChanged { task_id: id, user_id: viewer.user_id, change: TaskChange::Restored };
+                parts.facts.task_changed(&parts, &tx, fact).await?;
+            }
+            Ok(back)
+        })
+        .await
+}
+
+/// Purges a task, deleted or not: with its reminders and files, for good.
+pub(super) async fn purge(
+    platform: &Platform,
+    viewer: Viewer,
+    id: TaskId,
+    expected_version: Option<i32>,
+) -> Result<Changed, Refusal> {
+    let parts = platform.clone();
+    platform
+        .db
+        .write(move |tx| async move {
+            let found = row::Entity::with_deleted_visible_to(viewer.user_id)
+                .filter(row::Column::Id.eq(id))
+                .lock(LockType::NoKeyUpdate)
+                .one(&*tx);
+            let task = found.await?.ok_or(Fault::NotFound("task"))?;
+            if expected_version.is_some_and(|version| version != task.version) {
+                return Ok(Changed::Conflict(task));
+            }
+            purge_in(&parts, &tx, &task).await?;
+            Ok(Changed::Done(task))
+        })
+        .await
+}
+
+async fn purge_in(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(), Fault> {
+    // What works for it is cancelled; the rows go by their foreign keys.
+    let fact = TaskChanged { task_id: task.id, user_id: task.user_id, change: TaskChange::Deleted };
+    platform.facts.task_changed(platform, tx, fact).await?;
+    row::Entity::delete_by_id(task.id).exec(&**tx).await?;
+    Ok(())
+}
+
+/// Purges what was deleted longer ago than it is kept. May run on several instances at once.
+///
+/// # Errors
+/// When the database fails.
+pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
+    loop {
+        let parts = platform.clone();
+        let purged = platform
+            .db
+            .write::<_, Fault, _, _>(move |tx| async move {
+                let over = row::Entity::find()
+                    .filter(row::Column::DeletedAt.lt(kept_since(&parts)))
+                    .order_by_asc(row::Column::DeletedAt)
+                    .limit(BATCH)
+                    .lock_with_behavior(LockType::Update, sea_orm::sea_query::LockBehavior::SkipLocked)
+                    .all(&*tx)
+                    .await?;
+                for task in &over {
+                    purge_in(&parts, &tx, task).await?;
+                }
+                Ok(over.len() as u64)
+            })
+            .await?;
+        if purged < BATCH {
+            return Ok(());
+        }
+    }
+}
