@@ -1,6 +1,10 @@
 //! A task: what a person wants done.
 
-use sea_orm::{QueryFilter, entity::prelude::*};
+use sea_orm::{
+    QueryFilter,
+    entity::prelude::*,
+    sea_query::{Expr, SimpleExpr},
+};
 
 use crate::{TaskId, UserId};
 
@@ -72,6 +76,14 @@ impl Entity {
     /// The person's own tasks, those too that they deleted and that are not purged yet.
     pub fn with_deleted_visible_to(user: UserId) -> Select<Self> {
         Self::find().filter(Column::UserId.eq(user))
+    }
+
+    /// The person's own tasks among these that are not deleted, found by their ids: an index by person, which SQLite
+    /// would rather take, reads everything that the person has.
+    pub fn visible_among(user: UserId, ids: Vec<TaskId>) -> Select<Self> {
+        let own = Expr::case(Column::UserId.eq(user), Expr::value(true)).finally(Expr::value(false));
+        let own: SimpleExpr = own.into();
+        Self::find().filter(Column::Id.is_in(ids)).filter(own).filter(Column::DeletedAt.is_null())
     }
 
     /// The person's own tasks that are not deleted.

@@ -18,6 +18,7 @@ mod m20261121_000012_create_account_mails;
 mod m20261121_000013_create_identities;
 mod m20261121_000014_index_task_edges;
 mod m20261121_000015_index_task_filters;
+mod m20261121_000016_search_tasks;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -41,6 +42,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000013_create_identities::Migration),
             Box::new(m20261121_000014_index_task_edges::Migration),
             Box::new(m20261121_000015_index_task_filters::Migration),
+            Box::new(m20261121_000016_search_tasks::Migration),
         ]
     }
 }

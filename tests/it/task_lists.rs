@@ -117,6 +117,47 @@ both! {
         assert_eq!(seen, even);
     }
 
+    async fn a_search_finds_tasks_by_the_beginnings_of_their_words(server) {
+        let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
+        let report = create(server, &ada, json!({ "title": "Write the quarterly REPORT", "description": "Numbers for Zürich; see e-mail (draft_2)." })).await;
+        create(server, &ada, json!({ "title": "Buy größere Äpfel", "description": "日本語の本 and \"quotes\" 'n' things* OR NOT" })).await;
+        create(server, &eve, json!({ "title": "Write Eve's report" })).await;
+        let find = async |person: &Person, search: &str| {
+            let query = "query($search: String) { viewer { tasks(search: $search, orderBy: { field: TITLE, direction: ASC }) { totalCount nodes { title } } } }";
+            let found = server.data(person, query, json!({ "search": search })).await["viewer"]["tasks"].take();
+            assert_eq!(found["totalCount"], found["nodes"].as_array().expect("a list").len());
+            found["nodes"].as_array().expect("a list").iter().map(|task| text(task, "/title")).collect::<Vec<_>>()
+        };
+        let (one, two) = ("Write the quarterly REPORT", "Buy größere Äpfel");
+        for (search, found) in [
+            ("report", vec![one]), ("rep", vec![one]), ("eport", vec![]), ("REPORT quart", vec![one]), ("quart nothing", vec![]),
+            ("zürich", vec![one]), ("zur", vec![]), ("e-mail", vec![one]), ("draft", vec![one]), ("2", vec![one]),
+            ("GRÖSSE", vec![]), ("größ", vec![two]), ("äpfel buy", vec![two]), ("日本", vec![two]), ("本", vec![]),
+            ("things*", vec![two]), ("\"quotes\"", vec![two]), ("or not", vec![two]), ("'", vec![]), ("***", vec![]),
+            ("", vec![two, one]), ("   ", vec![two, one]), ("eve", vec![]), ("a:b & c | !d <-> e", vec![]), ("); DROP TABLE tasks; --", vec![]),
+        ] {
+            assert_eq!(find(&ada, search).await, found, "{search:?}");
+        }
+        assert_eq!(find(&eve, "write").await, ["Write Eve's report"], "everybody finds their own");
+        let update = "mutation($input: TaskUpdateInput!) { taskUpdate(input: $input) { task { id } userErrors { code } } }";
+        server.data(&ada, update, json!({ "input": { "id": report, "description": "Only letters" } })).await;
+        assert_eq!((find(&ada, "zürich").await, find(&ada, "letters").await), (vec![], vec![one.to_owned()]));
+        let both = "query { viewer { tasks(search: \"o\", filter: { category: { isNull: false } }) { nodes { title } } } }";
+        assert_eq!(server.data(&ada, both, json!({})).await["viewer"]["tasks"]["nodes"], json!([]));
+        let many = "query($s: String) { viewer { tasks(search: $s) { nodes { id } } } }";
+        let refused = server.ask(&ada, many, json!({ "s": "a b c d e f g h i j k" })).await;
+        assert_eq!(refused["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+        server.data(&ada, "mutation($id: ID!) { taskDelete(input: { id: $id }) { task { id } } }", json!({ "id": report })).await;
+        assert!(find(&ada, "letters").await.is_empty(), "what is deleted is not found");
+        server.data(&ada, "mutation($id: ID!) { taskRestore(input: { id: $id }) { task { id } } }", json!({ "id": report })).await;
+        assert_eq!(find(&ada, "letters").await, [one]);
+        server.data(&ada, "mutation($id: ID!) { taskDelete(input: { id: $id, permanently: true }) { task { id } } }", json!({ "id": report })).await;
+        let db = server.app.platform.db.read();
+        let left = Statement::from_string(db.get_database_backend(), "SELECT count(*) AS left FROM task_search");
+        let left: i64 = db.query_one_raw(left).await.expect("counted").expect("a row").try_get("", "left").expect("a number");
+        assert_eq!(left, 2, "what is purged leaves no words");
+    }
+
     async fn categories_come_with_their_counts(server) {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
         let [a, ..] = four(server, &ada).await;

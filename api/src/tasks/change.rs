@@ -13,6 +13,7 @@ use super::{
     completion_log,
     graphql::{TaskStatus, change::TaskUpdateInput},
     rules::{self, Due, Title},
+    search,
 };
 use crate::{
     accounts,
@@ -167,7 +168,12 @@ async fn change_in(
     if let Some(status) = status {
         move_to(platform, tx, &before, status, &mut task, now).await?;
     }
-    Ok(save(tx, &before, task, now).await?)
+    let reads_otherwise = task.title.is_set() || task.description.is_set();
+    let after = save(tx, &before, task, now).await?;
+    if reads_otherwise {
+        search::index(tx, after.user_id, after.id, &after.title, after.description.as_deref()).await?;
+    }
+    Ok(after)
 }
 
 async fn apply(

@@ -6,6 +6,7 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, SqlErr};
 use super::{
     graphql::change::TaskCreateInput,
     rules::{self, Due, Title},
+    search,
 };
 use crate::{
     accounts,
@@ -92,10 +93,12 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewTask) -> R
         updated_at: Set(now),
         deleted_at: Set(None),
     };
-    task.insert(&**tx).await.map_err(|error| match error.sql_err() {
+    let task = task.insert(&**tx).await.map_err(|error| match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(_)) => {
-            UserError::at("id", Code::Taken, "A task with this id exists. Make a new id.").into()
+            Refusal::from(UserError::at("id", Code::Taken, "A task with this id exists. Make a new id."))
         }
         _ => error.into(),
-    })
+    })?;
+    search::index(tx, task.user_id, task.id, &task.title, task.description.as_deref()).await?;
+    Ok(task)
 }

@@ -9,6 +9,7 @@ use sea_orm::{
 use super::{
     filter::TaskFilter,
     graphql::{Columns, OrderDirection, Task, TaskCategory, TaskOrder, TaskOrderField},
+    search::{self, Found},
 };
 use crate::platform::{
     Platform,
@@ -24,6 +25,8 @@ const MOST_CATEGORIES: u64 = 200;
 pub(super) struct Wanted<'f> {
     /// None: all that are not deleted.
     pub(super) filter: Option<&'f TaskFilter>,
+    /// None: whatever their words.
+    pub(super) search: Option<&'f str>,
     pub(super) order: TaskOrder,
 }
 
@@ -35,7 +38,7 @@ pub(super) async fn list(
     wanted: Wanted<'_>,
     fields: &Fields<'_>,
 ) -> Result<Connection<Task>, Fault> {
-    let Wanted { filter, order } = wanted;
+    let Wanted { filter, search, order } = wanted;
     let (name, column, kind) = match order.field {
         TaskOrderField::CreatedAt => ("created", row::Column::CreatedAt, KeyKind::Instant),
         TaskOrderField::UpdatedAt => ("updated", row::Column::UpdatedAt, KeyKind::Instant),
@@ -45,7 +48,15 @@ pub(super) async fn list(
     };
     let page = Page::parse(arguments, name, kind, &platform.config.limits)?;
     let ordering = Ordering { name, column, kind, descending: order.direction == OrderDirection::Desc };
-    let mut mine = row::Entity::visible_to(user);
+    let found = match search {
+        Some(text) => search::find(platform, user, text).await?,
+        None => None,
+    };
+    let mut mine = match found {
+        None => row::Entity::visible_to(user),
+        Some(Found::Few(ids)) => row::Entity::visible_among(user, ids),
+        Some(Found::Many(found)) => row::Entity::visible_to(user).filter(found),
+    };
     if let Some(filter) = filter {
         mine = mine.filter(filter.condition(platform.clock.now())?);
     }

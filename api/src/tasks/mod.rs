@@ -12,6 +12,7 @@ pub mod graphql;
 mod list;
 pub mod loaders;
 mod rules;
+mod search;
 mod trash;
 
 pub use self::{

@@ -257,12 +257,17 @@ impl UserTasks {
         #[graphql(desc = "The last so many.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
         #[graphql(desc = "Which of them. Absent: all.")] filter: Option<TaskFilter>,
+        #[graphql(
+            desc = "Words, 10 at most: each begins a word of the title or of the description, without regard to case. Absent or blank: whatever their words."
+        )]
+        search: Option<String>,
         #[graphql(desc = "How they are ordered. Absent: the newest first.")] order_by: Option<TaskOrder>,
     ) -> Result<Walked<Connection<Task>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let arguments = PageArguments { first, after, last, before };
         let fields = Fields::of(ctx);
-        let wanted = Wanted { filter: filter.as_ref(), order: order_by.unwrap_or_default() };
+        let order = order_by.unwrap_or_default();
+        let wanted = Wanted { filter: filter.as_ref(), search: search.as_deref(), order };
         let mut tasks = list::list(platform, self.0, &arguments, wanted, &fields).await?;
         ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
         Ok(Walked(tasks))
