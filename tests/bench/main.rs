@@ -7,6 +7,7 @@ mod guard;
 mod lateness;
 mod logins;
 mod startup;
+mod tasks;
 mod timing;
 
 /// The allocator of the program itself, for both sides.
@@ -22,11 +23,12 @@ fn main() {
         Some("lateness") => runtime.block_on(lateness::run(number(1, 1_000), number(2, 20))),
         Some("guard") => runtime.block_on(guard::run(number(1, 2_000))),
         Some("logins") => runtime.block_on(logins::run(number(1, 5))),
+        Some("tasks") => runtime.block_on(tasks::run(number(1, 100_000), number(2, 40))),
         Some("timing") => runtime.block_on(timing::run(number(1, 300))),
         Some("startup") => startup::run(number(1, 20)),
         _ => {
             eprintln!(
-                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs]"
+                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs] | tasks [many] [rounds]"
             );
             std::process::exit(2);
         }

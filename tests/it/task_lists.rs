@@ -158,6 +158,23 @@ both! {
         assert_eq!(left, 2, "what is purged leaves no words");
     }
 
+    async fn a_search_that_finds_very_many_is_paged_too(server, "SEARCH_LOOKUP" = "2") {
+        let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
+        for number in 0..7 {
+            create(server, &ada, json!({ "title": format!("report {number}"), "category": if number == 3 { "odd" } else { "even" } })).await;
+            create(server, &eve, json!({ "title": format!("report of Eve {number}") })).await;
+        }
+        let query = "query($after: Cursor, $filter: TaskFilter) { viewer { tasks(search: \"rep\", first: 4, after: $after, filter: $filter, orderBy: { field: TITLE, direction: ASC }) {
+            totalCount nodes { title } pageInfo { hasNextPage endCursor } } } }";
+        let first = server.data(&ada, query, json!({})).await["viewer"]["tasks"].take();
+        assert_eq!((first["totalCount"].clone(), first["pageInfo"]["hasNextPage"].clone()), (json!(7), json!(true)));
+        let second = server.data(&ada, query, json!({ "after": first["pageInfo"]["endCursor"] })).await["viewer"]["tasks"].take();
+        let titles: Vec<String> = [&first, &second].iter().flat_map(|page| page["nodes"].as_array().expect("a list")).map(|task| text(task, "/title")).collect();
+        assert_eq!(titles, (0..7).map(|number| format!("report {number}")).collect::<Vec<_>>());
+        let odd = server.data(&ada, query, json!({ "filter": { "category": { "eq": "odd" } } })).await;
+        assert_eq!(odd["viewer"]["tasks"]["nodes"], json!([{ "title": "report 3" }]));
+    }
+
     async fn categories_come_with_their_counts(server) {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
         let [a, ..] = four(server, &ada).await;

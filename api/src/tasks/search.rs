@@ -18,8 +18,6 @@ const MOST_TERMS: usize = 2_000;
 const MOST_CHARACTERS: usize = 40;
 /// Words of a search.
 const MOST_WORDS: usize = 10;
-/// Tasks that are looked up by their ids; beyond, the list is read in its order and compared.
-const FEW: u64 = 1_000;
 
 /// What a search found.
 pub(super) enum Found {
@@ -118,10 +116,13 @@ pub(super) async fn find(platform: &Platform, user: UserId, text: &str) -> Resul
     struct Row {
         task_id: TaskId,
     }
-    let limited = format!("{select} LIMIT {}", FEW + 1);
+    let few = platform.config.limits.search_lookup;
+    let limited = format!("{select} LIMIT {}", few + 1);
     let rows = Row::find_by_statement(Statement::from_sql_and_values(backend, limited, [query.clone().into()]));
     let rows = rows.all(platform.db.read()).await?;
-    if rows.len() as u64 > FEW {
+    if rows.len() as u64 > few {
+        // As the query builder numbers its parameters.
+        let select = if backend == DatabaseBackend::Postgres { select.to_owned() } else { select.replace("$1", "?") };
         let inside = format!("\"tasks\".\"id\" IN ({select})");
         return Ok(Some(Found::Many(Expr::cust_with_values(inside, [query]))));
     }

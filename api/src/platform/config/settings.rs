@@ -284,6 +284,8 @@ settings! {
         PAGE_LIMIT => page_limit: usize = "100";
         /// Reminders of one task at most.
         REMINDERS_PER_TASK => reminders_per_task: u64 = "100";
+        /// Tasks found by a search that are looked up one by one; beyond, the list is read in its order and compared.
+        SEARCH_LOOKUP => search_lookup: u64 = "1000";
         /// How long a deleted task can be brought back, before it is purged.
         TRASH_LIFETIME => trash_lifetime: Duration = "30d";
         /// How far ahead a reminder may lie.
