@@ -107,6 +107,40 @@ both! {
         assert_eq!(server.count::<entity::idempotency_key::Entity>().await, 0);
     }
 
+    async fn fifty_writers_with_the_version_they_saw_lose_no_update(server) {
+        let ada = server.person("Ada").await;
+        let id = server.task(&ada, "Count to fifty").await;
+        let look = "query($id: ID!) { task(id: $id) { version description } }";
+        // Each adds one to the number that it saw, and looks again when somebody was faster.
+        let writers = (0..50).map(|_| async {
+            let mut conflicts = 0;
+            loop {
+                let seen = server.data(&ada, look, json!({ "id": id })).await["task"].take();
+                let next = seen["description"].as_str().map_or(0, |text| text.parse::<i64>().expect("a number")) + 1;
+                let input = json!({ "id": id, "expectedVersion": seen["version"], "description": next.to_string() });
+                let answer = update(server, &ada, input).await;
+                match answer["userErrors"][0]["code"].as_str() {
+                    None => return conflicts,
+                    Some("CONFLICT") => conflicts += 1,
+                    Some(other) => panic!("{other}: {answer}"),
+                }
+            }
+        });
+        let conflicts: i32 = futures_util::future::join_all(writers).await.into_iter().sum();
+        let last = server.data(&ada, look, json!({ "id": id })).await;
+        assert_eq!(last["task"], json!({ "version": 51, "description": "50" }), "after {conflicts} conflicts");
+        assert!(conflicts > 0, "they did meet");
+    }
+
+    async fn one_key_fifty_times_at_once_makes_one_task(server) {
+        let ada = server.person("Ada").await;
+        let input = json!({ "title": "Once", "idempotencyKey": "only-once" });
+        let answers = futures_util::future::join_all((0..50).map(|_| create(server, &ada, input.clone()))).await;
+        let first = answers[0]["task"]["id"].clone();
+        assert!(first.is_string() && answers.iter().all(|answer| answer["task"]["id"] == first), "{answers:?}");
+        assert_eq!(server.count::<entity::task::Entity>().await, 1);
+    }
+
     async fn a_client_may_make_the_id_but_not_take_one(server) {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
         let id = "task_01jd3xk5ve7h8t9w2n4m6p8q0r";
