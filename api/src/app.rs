@@ -85,7 +85,10 @@ impl App {
     /// # Errors
     /// What the database said.
     pub async fn migrate(&self) -> Result<(), String> {
-        Migrator::up(self.platform.db.for_migrations(), None).await.map_err(|e| format!("a migration failed: {e}"))
+        let taking_turns = self.platform.db.take_turns_to_migrate().await?;
+        let migrated = Migrator::up(self.platform.db.for_migrations(), None).await;
+        taking_turns.end().await;
+        migrated.map_err(|e| format!("a migration failed: {e}"))
     }
 
     /// The edge, which serves until `stop`. `port` is the one that was taken.

@@ -60,6 +60,25 @@ async fn everything_survives_kill_9_and_a_restart() {
     assert!(second.terminate(), "SIGTERM ends it well");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn instances_that_start_at_once_on_an_empty_postgres_take_turns() {
+    let database = support::postgres::cluster().empty_database().await;
+    let starts = (0..4).map(|_| {
+        let database = database.clone();
+        tokio::task::spawn_blocking(move || {
+            let folder = tempfile::tempdir().expect("a folder");
+            let mut settings = settings(folder.path());
+            settings.push(("DATABASE_URL", database));
+            (Process::start(&settings), folder)
+        })
+    });
+    let started = futures_util::future::join_all(starts).await;
+    for instance in started {
+        let (process, _folder) = instance.expect("it starts");
+        assert_eq!(Client::new(&process.address).get("/health/ready").await.status, 200);
+    }
+}
+
 #[tokio::test]
 async fn sockets_are_told_when_the_server_stops() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -88,6 +88,25 @@ impl Db {
         &self.0.write
     }
 
+    /// Waits until no other instance migrates this database. (A SQLite file has one process.)
+    ///
+    /// # Errors
+    /// When PostgreSQL does not answer; in words for an operator.
+    pub async fn take_turns_to_migrate(&self) -> Result<Turn, String> {
+        if self.backend() != DatabaseBackend::Postgres {
+            return Ok(Turn(None));
+        }
+        let failed = |e: sqlx::Error| format!("the lock for migrations cannot be had: {e}");
+        let connection = self.0.write.get_postgres_connection_pool().acquire().await.map_err(failed)?;
+        // The lock is the connection's, which ends with it; so do its patience and its place in the pool.
+        let mut connection = connection.detach();
+        for statement in ["SET statement_timeout = 0", "SET lock_timeout = 0"] {
+            connection.execute(statement).await.map_err(failed)?;
+        }
+        connection.execute(sqlx::query("SELECT pg_advisory_lock($1)").bind(MIGRATION_LOCK)).await.map_err(failed)?;
+        Ok(Turn(Some(connection)))
+    }
+
     /// Which database it is.
     pub fn backend(&self) -> DatabaseBackend {
         self.0.write.get_database_backend()
@@ -168,6 +187,24 @@ impl Db {
     /// What it said.
     pub async fn ping(&self) -> Result<(), DbErr> {
         self.0.read.execute_unprepared("SELECT 1").await.map(drop)
+    }
+}
+
+/// Names the lock that instances hold while they migrate: "spacedly" in ASCII.
+const MIGRATION_LOCK: i64 = 0x7370_6163_6564_6c79;
+
+/// The turn of this instance to migrate.
+pub struct Turn(Option<sqlx::PgConnection>);
+
+impl Turn {
+    /// Lets the next one.
+    pub async fn end(self) {
+        use sqlx::Connection;
+        if let Some(connection) = self.0
+            && let Err(cause) = connection.close().await
+        {
+            tracing::warn!(%cause, "the connection that held the lock for migrations did not close well");
+        }
     }
 }
 
