@@ -22,7 +22,7 @@ use crate::{
         limiter::Limiter,
         mail::Mailer,
         random::Random,
-        secret::Secrets,
+        secret::{Secrets, hex},
     },
     reminders,
     schema::Schema,
@@ -121,7 +121,7 @@ fn kept_secret(folder: &Path, random: &Random) -> Result<Vec<u8>, String> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
-    let secret: String = random.bytes::<32>().iter().map(|byte| format!("{byte:02x}")).collect();
+    let secret = hex(&random.bytes::<32>());
     let partial = folder.join("secret.key.partial");
     write_private(&partial, secret.as_bytes()).map_err(failed)?;
     std::fs::rename(&partial, &path).map_err(failed)?;

@@ -1,41 +1,23 @@
 //! Mail over a real SMTP server (npm `smtp-server`), started here.
 
-use std::{
-    io::{BufRead, BufReader, Lines},
-    process::{Child, ChildStdout, Command, Stdio},
-};
-
 use entity::user;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use spacedly::platform::{error::Fault, jobs::Failure, mail::Mail};
-use support::{Database, Json, Person, Server, json, process::root, text, until};
+use support::{Database, Json, Person, Server, json, process::Script, text, until};
 
 struct Smtp {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
+    script: Script,
     port: u64,
 }
 
 impl Smtp {
     fn start() -> Self {
-        let mut command = Command::new("node");
-        command.arg("smtp.mjs").current_dir(root().join("tests/frontend")).stdin(Stdio::piped()).stdout(Stdio::piped());
-        let mut child = command.spawn().expect("node runs: tests/run installs it");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first: Json = serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON");
-        let port = first["port"].as_u64().expect("a port");
-        Self { child, lines, port }
+        let (script, first) = Script::start(&["smtp.mjs"]);
+        Self { script, port: first["port"].as_u64().expect("a port") }
     }
 
     fn next(&mut self) -> Json {
-        serde_json::from_str(&self.lines.next().expect("a line").expect("text")).expect("JSON")
-    }
-}
-
-impl Drop for Smtp {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.script.next_line()
     }
 }
 

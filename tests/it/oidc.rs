@@ -1,14 +1,10 @@
 //! OpenID Connect against a real provider (npm `oauth2-mock-server`), started here; the test is the browser.
 
-use std::{
-    io::{BufRead, BufReader},
-    pin::Pin,
-    process::{Child, Command, Stdio},
-};
+use std::pin::Pin;
 
 use chrono::TimeDelta;
 use entity::{identity, session, user};
-use support::{Answer, Client, Database, Json, Server, both, code_in, json, process::root, text, until};
+use support::{Answer, Client, Database, Json, Server, both, code_in, json, process::Script, text, until};
 
 pub const CLIENT: (&str, &str) = ("spacedly-tests", "what-the-provider-gave-it");
 pub const FAILED: &str = "http://localhost:8080/login?error=google_auth_failed";
@@ -29,21 +25,16 @@ const LOG_IN: &str = "mutation($email: String!, $password: String!) {
 
 /// A provider process. The words in `provider.mjs` say what can be ordered of it.
 pub struct Provider {
-    child: Child,
+    _script: Script,
     client: Client,
     pub issuer: String,
 }
 
 impl Provider {
     pub fn start() -> Self {
-        let mut command = Command::new("node");
-        command.args(["provider.mjs", CLIENT.0, CLIENT.1]).current_dir(root().join("tests/frontend"));
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node runs: tests/run installs it");
-        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
-        let first: Json = serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON");
+        let (script, first) = Script::start(&["provider.mjs", CLIENT.0, CLIENT.1]);
         let issuer = text(&first, "/issuer");
-        Self { child, client: Client::new(&issuer), issuer }
+        Self { _script: script, client: Client::new(&issuer), issuer }
     }
 
     /// Does what a browser does there. Gives back where it is sent: a path of ours.
@@ -59,13 +50,6 @@ impl Provider {
     /// What it saw of a code: `authorize` and `token` are the requests, `status` is what the second was answered with.
     pub async fn seen(&self, callback: &str) -> Json {
         self.client.get(&format!("/seen?code={}", param(callback, "code"))).await.json()
-    }
-}
-
-impl Drop for Provider {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 

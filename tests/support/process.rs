@@ -1,10 +1,12 @@
 //! The real program as a process of its own: for what only a process can show.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
 };
+
+use serde_json::Value as Json;
 
 /// The program, built beside the tests.
 pub fn binary() -> PathBuf {
@@ -67,6 +69,37 @@ impl Process {
 }
 
 impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A script of `tests/frontend` that runs beside a case and speaks JSON, a line each. Killed when dropped.
+pub struct Script {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Script {
+    /// Starts it; its first line says where it is reached.
+    pub fn start(arguments: &[&str]) -> (Self, Json) {
+        let mut command = Command::new("node");
+        command.args(arguments).current_dir(root().join("tests/frontend")).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("node runs: tests/run installs it");
+        let lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+        let mut script = Self { child, lines };
+        let first = script.next_line();
+        (script, first)
+    }
+
+    /// Its next line.
+    pub fn next_line(&mut self) -> Json {
+        serde_json::from_str(&self.lines.next().expect("a line").expect("text")).expect("JSON")
+    }
+}
+
+impl Drop for Script {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();

@@ -170,6 +170,21 @@ impl Accounts {
         Ok(Some(challenge))
     }
 
+    /// The same for a change that this session began; anything else is not looked at, and not used up.
+    pub(super) async fn take_own_challenge(
+        &self,
+        tx: &Tx,
+        viewer: Viewer,
+        purpose: row::Purpose,
+        (id, code): (ChallengeId, &str),
+    ) -> Result<Option<row::Model>, Fault> {
+        let found = row::Entity::visible_to(viewer.user_id).filter(row::Column::Id.eq(id)).one(&**tx).await?;
+        if found.is_some_and(|it| it.purpose == purpose && it.session_id == Some(viewer.session_id)) {
+            return self.take_challenge(tx, id, code).await;
+        }
+        Ok(None)
+    }
+
     async fn is_right(&self, tx: &Tx, challenge: &row::Model, code: &str) -> Result<bool, Fault> {
         let takes_recovery = matches!(challenge.purpose, row::Purpose::Login | row::Purpose::Reauthentication);
         if takes_recovery && self.use_recovery_code(tx, challenge.user_id, code).await? {

@@ -41,15 +41,25 @@ impl Accounts {
         [self.cookie("accessToken", "", "/", now), self.cookie("refreshToken", "", "/graphql", now)]
     }
 
+    fn cookie(&self, name: &str, value: &str, path: &str, until: Instant) -> String {
+        self.cookie_for((name, value), path, until, &self.platform.config.security.cookie_same_site)
+    }
+
     /// A `Set-Cookie` value that no script can read.
-    pub(super) fn cookie(&self, name: &str, value: &str, path: &str, until: Instant) -> String {
+    pub(super) fn cookie_for(
+        &self,
+        (name, value): (&str, &str),
+        path: &str,
+        until: Instant,
+        same_site: &str,
+    ) -> String {
         let security = &self.platform.config.security;
         let seconds = (until - self.platform.clock.now()).num_seconds().max(0);
         let public_url = self.platform.config.server.public_url.as_deref().unwrap_or("http://localhost");
         // Browsers drop Secure cookies of plain http, also in development on another name than localhost.
         let secure = if public_url.starts_with("https://") { "; Secure" } else { "" };
         let domain = security.cookie_domain.as_ref().map(|domain| format!("; Domain={domain}")).unwrap_or_default();
-        let same_site = &security.cookie_same_site;
+
         format!("{name}={value}; Path={path}; Max-Age={seconds}; HttpOnly; SameSite={same_site}{secure}{domain}")
     }
 

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use chrono::TimeDelta;
 use entity::{
     ChallengeId, EmailChangeId, account_mail, challenge, challenge::Purpose, email_change as row, identity,
@@ -17,15 +16,14 @@ use super::{
     Accounts,
     attempts::{Attempt, Named},
     challenge::{NewChallenge, wrong_code},
-    mails,
+    links, mails,
     rules::{self, Email},
     session::{lock_fresh, lock_person},
 };
 use crate::platform::{
-    Platform,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
-    input, secret,
+    input,
     viewer::{Origin, Viewer},
 };
 
@@ -78,14 +76,8 @@ impl Accounts {
             let db = accounts.platform.db.clone();
             let changed = db.write::<_, Refusal, _, _>(move |tx| async move {
                 let (person, _) = lock_fresh(&accounts, &tx, viewer).await?;
-                let mine = challenge::Entity::visible_to(viewer.user_id).filter(challenge::Column::Id.eq(id)).one(&*tx);
-                let mine = mine
-                    .await?
-                    .is_some_and(|it| it.purpose == Purpose::EmailChange && it.session_id == Some(viewer.session_id));
-                if !mine {
-                    return Ok(None);
-                }
-                let Some(challenge) = accounts.take_challenge(&tx, id, &code).await? else { return Ok(None) };
+                let taken = accounts.take_own_challenge(&tx, viewer, Purpose::EmailChange, (id, &code)).await?;
+                let Some(challenge) = taken else { return Ok(None) };
                 let new = challenge.new_email.unwrap_or_default();
                 accounts.put_email(&tx, person, &Email::parse(&new)?).await.map(Some)
             });
@@ -102,7 +94,7 @@ impl Accounts {
             id: Set(id),
             user_id: Set(person.id),
             old_email: Set(person.email.clone()),
-            undo_hash: Set(secret::sha256(&token_of(&self.platform, id)).to_vec()),
+            undo_hash: Set(links::EMAIL_UNDO.hash(&self.platform, id.uuid())),
             expires_at: Set(now + TimeDelta::from_std(lifetime).unwrap_or_default()),
             created_at: Set(now),
         };
@@ -130,9 +122,9 @@ impl Accounts {
         origin: &Origin,
     ) -> Result<user::Model, Refusal> {
         let accounts = self.clone();
-        let token = BASE64.decode(token.trim()).ok().filter(|bytes| bytes.len() == 32);
+        let hash = links::hash_of(token);
         self.counting_failures(Attempt::Code, Named::Nobody, origin, async move {
-            let hash = secret::sha256(&token.ok_or_else(dead_link)?).to_vec();
+            let hash = hash.ok_or_else(dead_link)?;
             let db = accounts.platform.db.clone();
             db.write::<_, Refusal, _, _>(move |tx| async move { accounts.undo_in(&tx, hash).await }).await
         })
@@ -193,13 +185,4 @@ fn taken_or_fault(error: DbErr) -> Refusal {
 
 fn dead_link() -> Refusal {
     UserError::at("token", Code::InvalidCode, "This link is wrong, used up or expired.").into()
-}
-
-fn token_of(platform: &Platform, id: EmailChangeId) -> [u8; 32] {
-    platform.secrets.mac("email-undo", &[id.uuid().as_bytes()])
-}
-
-/// The token as the link carries it.
-pub(super) fn link_token(platform: &Platform, id: EmailChangeId) -> String {
-    BASE64.encode(token_of(platform, id))
 }

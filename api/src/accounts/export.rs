@@ -2,7 +2,7 @@
 
 use entity::{UserId, email_change, identity, second_factor, session};
 use futures_util::stream::{self, BoxStream, StreamExt};
-use sea_orm::{EntityTrait, QueryOrder};
+use sea_orm::{ActiveEnum, EntityTrait, QueryOrder};
 use serde_json::{Value as Json, json};
 
 use crate::platform::{Platform, error::Fault, scalars::DateTime};
@@ -25,7 +25,7 @@ async fn gather(platform: &Platform, user: UserId) -> Result<Json, Fault> {
         "bio": person.bio, "locale": person.locale, "timeZone": person.time_zone,
         "emailLeadMinutes": person.email_lead_minutes, "hasPassword": person.password_hash.is_some(),
         "createdAt": at(person.created_at), "updatedAt": at(person.updated_at),
-        "secondFactor": factor.map(|it| json!({ "method": format!("{:?}", it.method).to_uppercase(), "enabledAt": at(it.created_at) })),
+        "secondFactor": factor.map(|it| json!({ "method": it.method.to_value(), "enabledAt": at(it.created_at) })),
         "sessions": sessions.into_iter().map(|it| json!({
             "id": it.id.to_string(), "device": it.device, "ip": it.ip, "createdAt": at(it.created_at),
             "lastUsedAt": at(it.last_used_at), "expiresAt": at(it.expires_at), "endedAt": it.revoked_at.map(at),

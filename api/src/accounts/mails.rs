@@ -10,7 +10,7 @@ use entity::{
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 use uuid::Uuid;
 
-use super::{challenge as challenges, email_change as changes, password_reset as resets, register::code_of};
+use super::{challenge as challenges, links, register::code_of};
 use crate::platform::{
     Platform,
     clock::Instant,
@@ -181,7 +181,7 @@ async fn reset_mail(platform: Platform, job: Held) -> Result<(), Failure> {
             subject: "Reset your Spacedly password",
             what: "you, or somebody else, asked for a new password for this account. The link is good for an hour, once.",
             label: "Choose a new password",
-            url: place(&platform, &format!("/reset-password?token={}", resets::link_token(&platform, id))),
+            url: place(&platform, &format!("/reset-password?token={}", links::PASSWORD_RESET.token(&platform, id.uuid()))),
             otherwise: "If it was not you, you need do nothing: your password stays as it is.",
         };
         notice.mail(id.to_string(), (person.email, person.name))
@@ -225,7 +225,7 @@ async fn compose(platform: &Platform, mail: row::Model) -> Result<Option<Result<
             if email_change::Entity::find_by_id(change).one(platform.db.read()).await?.is_none() {
                 return Ok(None);
             }
-            changes::link_token(platform, change)
+            links::EMAIL_UNDO.token(platform, change.uuid())
         }
         _ => String::new(),
     };

@@ -10,6 +10,7 @@ mod cookies;
 mod email_change;
 mod export;
 pub mod graphql;
+mod links;
 mod login;
 mod mails;
 mod oidc;
@@ -32,7 +33,7 @@ use std::{
 use chrono::TimeDelta;
 use entity::{SessionId, UserId};
 use moka::sync::Cache;
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
 use tokio::sync::broadcast::error::RecvError;
 
 use self::password::Passwords;
@@ -47,6 +48,7 @@ pub use self::{
 use crate::platform::{
     Platform, calendar,
     clock::Instant,
+    db::Tx,
     error::Fault,
     viewer::{Origin, Viewer},
 };
@@ -205,6 +207,36 @@ impl Accounts {
 /// UNAUTHENTICATED when the account is gone.
 pub async fn person(db: &impl sea_orm::ConnectionTrait, user: UserId) -> Result<entity::user::Model, Fault> {
     entity::user::Entity::find_by_id(user).one(db).await?.ok_or(Fault::Unauthenticated)
+}
+
+/// Who somebody new is.
+struct NewPerson {
+    name: String,
+    email: String,
+    email_key: String,
+    /// None: they come by a provider.
+    password_hash: Option<String>,
+}
+
+/// Makes the row of somebody whose address was verified.
+async fn make_person(platform: &Platform, tx: &Tx, new: NewPerson) -> Result<entity::user::Model, DbErr> {
+    let now = platform.clock.now();
+    let person = entity::user::ActiveModel {
+        id: Set(UserId::from_uuid(platform.new_uuid())),
+        name: Set(new.name),
+        email: Set(new.email),
+        email_key: Set(new.email_key),
+        password_hash: Set(new.password_hash),
+        username: Set(None),
+        username_key: Set(None),
+        bio: Set(None),
+        locale: Set(None),
+        time_zone: Set(None),
+        email_lead_minutes: Set(60),
+        created_at: Set(now),
+        updated_at: Set(now),
+    };
+    person.insert(&**tx).await
 }
 
 /// The zone in which a person lives: their own, or `DEFAULT_TIME_ZONE`.

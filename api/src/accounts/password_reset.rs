@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
 use chrono::TimeDelta;
 use entity::{PasswordResetId, account_mail, password_reset as row, user};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
@@ -12,18 +11,16 @@ use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, Into
 use super::{
     Accounts,
     attempts::{Attempt, Named},
-    mails,
+    links, mails,
     password::NewPassword,
     rules::Email,
     session::{lock_fresh, lock_person},
 };
 use crate::platform::{
-    Platform,
     clock::Instant,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     jobs::{self, NewJob},
-    secret,
     viewer::{Origin, Viewer},
 };
 
@@ -42,7 +39,7 @@ impl Accounts {
                 let reset = row::ActiveModel {
                     id: Set(id),
                     email_key: Set(email.key().to_owned()),
-                    token_hash: Set(secret::sha256(&token_of(&platform, id)).to_vec()),
+                    token_hash: Set(links::PASSWORD_RESET.hash(&platform, id.uuid())),
                     expires_at: Set(now + TimeDelta::from_std(lifetime).unwrap_or_default()),
                     created_at: Set(now),
                 };
@@ -63,8 +60,7 @@ impl Accounts {
     ) -> Result<(), Refusal> {
         let found = self.counting_failures(Attempt::Code, Named::Nobody, origin, async {
             let db = self.platform.db.read();
-            let token = BASE64.decode(token.trim()).ok().filter(|bytes| bytes.len() == 32).ok_or_else(dead_link)?;
-            let hash = secret::sha256(&token).to_vec();
+            let hash = links::hash_of(token).ok_or_else(dead_link)?;
             let live = row::Column::ExpiresAt.gt(self.platform.clock.now());
             let reset = row::Entity::find().filter(row::Column::TokenHash.eq(hash)).filter(live).one(db).await?;
             let reset = reset.ok_or_else(dead_link)?;
@@ -131,13 +127,4 @@ impl Accounts {
 fn dead_link() -> Refusal {
     let message = "This link is wrong, used up or expired. Ask for a new one.";
     UserError::at("token", Code::InvalidCode, message).into()
-}
-
-fn token_of(platform: &Platform, id: PasswordResetId) -> [u8; 32] {
-    platform.secrets.mac("password-reset", &[id.uuid().as_bytes()])
-}
-
-/// The token as the link carries it.
-pub(super) fn link_token(platform: &Platform, id: PasswordResetId) -> String {
-    BASE64.encode(token_of(platform, id))
 }

@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 use entity::{PendingRegistrationId, pending_registration as row, user};
 use sea_orm::{
-    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
     QueryOrder, QuerySelect, sea_query::LockType,
 };
 
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::platform::{
     Platform,
+    clock::Instant,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input::{self, Mistakes},
@@ -74,13 +75,7 @@ async fn send_again(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> 
     let now = platform.clock.now();
     let over = || UserError::at("registrationId", Code::InvalidCode, "This registration is over. Register again.");
     let found = row::Entity::find_by_id(id).lock(LockType::NoKeyUpdate).one(&**tx).await?.ok_or_else(over)?;
-    let last = row::Entity::find()
-        .filter(row::Column::EmailKey.eq(&found.email_key))
-        .order_by_desc(row::Column::CodeSentAt)
-        .one(&**tx)
-        .await?;
-    let cooldown = TimeDelta::from_std(accounts.code_cooldown).unwrap_or_default();
-    let again_at = last.map_or(now, |last| last.code_sent_at + cooldown);
+    let again_at = next_mail_at(platform, tx, &found.email_key, now).await?;
     if again_at > now {
         return Err(Fault::RateLimited((again_at - now).to_std().unwrap_or_default()).into());
     }
@@ -94,6 +89,18 @@ async fn send_again(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> 
     Ok(again)
 }
 
+/// When an address may be mailed a code: now, or when the last mail is old enough. So nobody's inbox can be flooded; who
+/// asks meanwhile waits their turn.
+async fn next_mail_at(platform: &Platform, tx: &Tx, email_key: &str, now: Instant) -> Result<Instant, DbErr> {
+    let last = row::Entity::find()
+        .filter(row::Column::EmailKey.eq(email_key))
+        .order_by_desc(row::Column::CodeSentAt)
+        .one(&**tx)
+        .await?;
+    let cooldown = TimeDelta::from_std(platform.config.accounts.code_cooldown).unwrap_or_default();
+    Ok(last.map_or(now, |last| now.max(last.code_sent_at + cooldown)))
+}
+
 async fn write_down(
     platform: &Platform,
     tx: &Tx,
@@ -103,15 +110,8 @@ async fn write_down(
 ) -> Result<row::Model, Refusal> {
     let accounts = &platform.config.accounts;
     let now = platform.clock.now();
-    let cooldown = TimeDelta::from_std(accounts.code_cooldown).unwrap_or_default();
     let taken = user::Entity::find().filter(user::Column::EmailKey.eq(email.key())).count(&**tx).await? > 0;
-    let last = row::Entity::find()
-        .filter(row::Column::EmailKey.eq(email.key()))
-        .order_by_desc(row::Column::CodeSentAt)
-        .one(&**tx)
-        .await?;
-    // An address gets one mail per cooldown, so that nobody's inbox can be flooded; a later one waits its turn.
-    let code_sent_at = last.map_or(now, |last| now.max(last.code_sent_at + cooldown));
+    let code_sent_at = next_mail_at(platform, tx, email.key(), now).await?;
     let registration = row::ActiveModel {
         id: Set(PendingRegistrationId::from_uuid(platform.new_uuid())),
         name: Set(name.as_str().to_owned()),

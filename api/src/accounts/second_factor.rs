@@ -113,11 +113,9 @@ impl Accounts {
             let db = accounts.platform.db.clone();
             let codes = db.write::<_, Refusal, _, _>(move |tx| async move {
                 let (person, _) = lock_fresh(&accounts, &tx, viewer).await?;
-                if !is_setup_of(&tx, viewer, id).await? {
-                    return Ok(None);
-                }
+                let taken = accounts.take_own_challenge(&tx, viewer, Purpose::SecondFactorSetup, (id, &code)).await?;
+                let Some(challenge) = taken else { return Ok(None) };
                 let step = accounts.totp_step(viewer.user_id, id.uuid(), &code).unwrap_or_default();
-                let Some(challenge) = accounts.take_challenge(&tx, id, &code).await? else { return Ok(None) };
                 let factor = accounts.put_second_factor(&tx, viewer.user_id, &challenge, step).await?;
                 let kind = account_mail::Kind::SecondFactorOn;
                 mails::enqueue(&accounts.platform, &tx, &person, kind, None).await?;
@@ -266,15 +264,6 @@ impl Accounts {
         let mac = self.platform.secrets.mac("recovery", &[&parts[0], &parts[1], &generation, &number.to_be_bytes()]);
         mac[..10].iter().map(|byte| char::from(ALPHABET[usize::from(byte & 31)])).collect()
     }
-}
-
-/// Whether a challenge is the setting up that this session began.
-async fn is_setup_of(tx: &Tx, viewer: Viewer, id: ChallengeId) -> Result<bool, Fault> {
-    let found = entity::challenge::Entity::visible_to(viewer.user_id)
-        .filter(entity::challenge::Column::Id.eq(id))
-        .one(&**tx)
-        .await?;
-    Ok(found.is_some_and(|it| it.purpose == Purpose::SecondFactorSetup && it.session_id == Some(viewer.session_id)))
 }
 
 /// How many recovery codes are left.

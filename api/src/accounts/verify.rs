@@ -1,16 +1,15 @@
 //! Verifying the address: the code makes the account and opens its first session, in one transaction.
 
-use entity::{PendingRegistrationId, UserId, pending_registration as row, user};
+use entity::{PendingRegistrationId, pending_registration as row, user};
 use sea_orm::{
-    ActiveModelTrait,
-    ActiveValue::Set,
     ColumnTrait, EntityTrait, QueryFilter, SqlErr,
     sea_query::{Expr, ExprTrait},
 };
 
 use super::{
-    Accounts,
+    Accounts, NewPerson,
     attempts::{Attempt, Named},
+    make_person,
     register::code_of,
     rules,
     session::Opened,
@@ -69,23 +68,13 @@ async fn take_a_try(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> 
 }
 
 async fn make_account(platform: &Platform, tx: &Tx, registration: row::Model) -> Result<user::Model, Refusal> {
-    let now = platform.clock.now();
-    let person = user::ActiveModel {
-        id: Set(UserId::from_uuid(platform.new_uuid())),
-        name: Set(registration.name),
-        email: Set(registration.email),
-        email_key: Set(registration.email_key.clone()),
-        password_hash: Set(Some(registration.password_hash)),
-        username: Set(None),
-        username_key: Set(None),
-        bio: Set(None),
-        locale: Set(None),
-        time_zone: Set(None),
-        email_lead_minutes: Set(60),
-        created_at: Set(now),
-        updated_at: Set(now),
+    let new = NewPerson {
+        name: registration.name,
+        email: registration.email,
+        email_key: registration.email_key.clone(),
+        password_hash: Some(registration.password_hash),
     };
-    let person = match person.insert(&**tx).await {
+    let person = match make_person(platform, tx, new).await {
         Ok(person) => person,
         // Two registrations of one address were verified in the same instant: the constraint lets one win.
         Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {

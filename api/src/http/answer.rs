@@ -69,18 +69,35 @@ pub(super) fn status_of(fault: &Fault) -> StatusCode {
 pub(super) fn fault(fault: Fault, request: &poem::Request) -> poem::Response {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let status = status_of(&fault);
-    let wait = if let Fault::RateLimited(wait) = &fault { Some(wait.as_secs().max(1)) } else { None };
-    let error = async_graphql::Error::from(fault).into_server_error(Default::default());
-    let error = ServerError { locations: Vec::new(), ..error };
-    let body = refused(&[error], Voice { request_id: &request_id, most_errors: 1 });
+    let errors = [error_of(fault)];
+    let body = refused(&errors, Voice { request_id: &request_id, most_errors: 1 });
     let mut response = poem::Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .body(body);
-    if let Some(seconds) = wait {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-    }
+    retry_after(&mut response, &errors);
     response
+}
+
+/// A fault as an error of the whole request, which stands nowhere in a document.
+pub(super) fn error_of(fault: Fault) -> ServerError {
+    let error = async_graphql::Error::from(fault).into_server_error(Default::default());
+    ServerError { locations: Vec::new(), ..error }
+}
+
+/// Says when to come back (RFC 9110 section 10.2.3): the longest of the waits.
+pub(super) fn retry_after(response: &mut poem::Response, errors: &[ServerError]) {
+    let wait = |error: &ServerError| match error.extensions.as_ref()?.get("retryAfter")? {
+        Value::Number(seconds) => seconds.as_u64(),
+        _ => None,
+    };
+    if let Some(seconds) = errors.iter().filter_map(wait).max() {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds.
+        if let Ok(limit) = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}")) {
+            response.headers_mut().insert("ratelimit", limit);
+        }
+    }
 }
 
 fn errors(list: &[ServerError], voice: Voice<'_>, json: &mut Vec<u8>) {

@@ -65,7 +65,7 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
             let operation = Operation { errors: stop.errors.len(), ..Operation::default() };
             let body = answer::refused(&stop.errors, voice);
             let mut response = write(stop.status, media, body, operation);
-            retry_after(&mut response, &stop.errors);
+            answer::retry_after(&mut response, &stop.errors);
             let headers = response.headers_mut();
             match stop.status {
                 StatusCode::METHOD_NOT_ALLOWED => {
@@ -131,8 +131,7 @@ pub(super) async fn execute(edge: &Edge, ready: Ready) -> Result<Executed, Stop>
 
 fn stop_for(fault: Fault) -> Stop {
     let status = answer::status_of(&fault);
-    let error = async_graphql::Error::from(fault).into_server_error(Default::default());
-    Stop { status, errors: vec![ServerError { locations: Vec::new(), ..error }] }
+    Stop { status, errors: vec![answer::error_of(fault)] }
 }
 
 fn asked_by_get(request: &Request) -> Result<Asked, Stop> {
@@ -250,7 +249,7 @@ fn finish(
     let status = if refused_whole { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
     let mut response = write(status, media, answer::executed(&executed, voice), operation);
     if refused_whole {
-        retry_after(&mut response, &executed.errors);
+        answer::retry_after(&mut response, &executed.errors);
     }
     // Before the cookies of the operation: logging out has the last word.
     if let Some(cookie) = renewed.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
@@ -260,21 +259,6 @@ fn finish(
         response.headers_mut().append(name, value.clone());
     }
     response
-}
-
-/// Says when to come back (RFC 9110 section 10.2.3): the longest of the waits.
-fn retry_after(response: &mut Response, errors: &[ServerError]) {
-    let wait = |error: &ServerError| match error.extensions.as_ref()?.get("retryAfter")? {
-        async_graphql::Value::Number(seconds) => seconds.as_u64(),
-        _ => None,
-    };
-    if let Some(seconds) = errors.iter().filter_map(wait).max() {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds.
-        if let Ok(limit) = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}")) {
-            response.headers_mut().insert("ratelimit", limit);
-        }
-    }
 }
 
 fn write(status: StatusCode, media: Media, body: Vec<u8>, operation: Operation) -> Response {

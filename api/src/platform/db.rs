@@ -64,7 +64,7 @@ impl Db {
         };
         let (mut read, mut write, only_one) = if url.starts_with("sqlite:") {
             open_sqlite(&url, config).await?
-        } else if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+        } else if config.database.is_postgres() {
             open_postgres(&url, config).await?
         } else {
             return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());

@@ -9,14 +9,14 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use redis::{Script, aio::ConnectionManager, aio::ConnectionManagerConfig};
-use secrecy::ExposeSecret;
+use redis::{Script, aio::ConnectionManager};
 
 use super::{
     clock::{Clock, Instant},
     config::Config,
     error::Fault,
-    secret::Secrets,
+    remote,
+    secret::{self, Secrets},
 };
 
 /// A limit: so many in a window, which begins with the first.
@@ -122,16 +122,9 @@ impl Limiter {
         let shared = match &config.shared.redis_url {
             None => None,
             Some(url) => {
-                let wrong = |_| "REDIS_URL must be like redis://host:6379/0".to_owned();
-                let client = redis::Client::open(url.expose_secret()).map_err(wrong)?;
-                let patience = Some(Duration::from_millis(500));
-                let options = ConnectionManagerConfig::new()
-                    .set_number_of_retries(1)
-                    .set_max_delay(Duration::from_secs(1))
-                    .set_connection_timeout(patience)
-                    .set_response_timeout(patience);
+                let connection = remote::connect(remote::client(url)?, Duration::from_millis(500))?;
                 Some(Redis {
-                    connection: ConnectionManager::new_lazy_with_config(client, options).map_err(wrong)?,
+                    connection,
                     prefix: config.shared.redis_prefix.clone(),
                     take: Script::new(TAKE),
                     settle: Script::new(SETTLE),
@@ -169,7 +162,7 @@ impl Limiter {
 
     fn fingerprint(&self, name: &str, key: &str) -> String {
         let mac = self.0.secrets.mac("limits", &[name.as_bytes(), key.as_bytes()]);
-        mac[..16].iter().map(|byte| format!("{byte:02x}")).collect()
+        secret::hex(&mac[..16])
     }
 
     fn take_here(&self, window: Duration, keys: &[Key]) -> Option<Duration> {

@@ -18,6 +18,7 @@ pub mod limiter;
 pub mod mail;
 pub mod page;
 pub mod random;
+pub mod remote;
 pub mod scalars;
 pub mod secret;
 pub mod telemetry;

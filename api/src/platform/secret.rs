@@ -46,6 +46,11 @@ pub fn six_digits(mac: &[u8; 32]) -> String {
     format!("{:06}", u64::from_be_bytes(number) % 1_000_000)
 }
 
+/// The bytes in hexadecimal, lower case.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// SHA-256.
 pub fn sha256(bytes: &[u8]) -> [u8; 32] {
     to_array(digest::digest(&digest::SHA256, bytes).as_ref())

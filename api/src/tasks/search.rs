@@ -10,7 +10,7 @@ use sea_orm::{
     sea_query::{ArrayType, Expr, SimpleExpr, Value},
 };
 
-use crate::platform::{Platform, db::Tx, error::Fault};
+use crate::platform::{Platform, db::Tx, error::Fault, secret};
 
 /// Different words of one task that are found; those after them are not.
 const MOST_TERMS: usize = 2_000;
@@ -41,11 +41,7 @@ fn words(text: &str) -> impl Iterator<Item = String> {
 /// A word as the index holds it: its owner, then its bytes, in hexadecimal. So no tokenizer of either database has an
 /// opinion on it, and a word that begins another still does.
 fn term(user: UserId, word: &str) -> String {
-    let mut term = user.uuid().simple().to_string();
-    for byte in word.bytes() {
-        term.push_str(&format!("{byte:02x}"));
-    }
-    term
+    user.uuid().simple().to_string() + &secret::hex(word.as_bytes())
 }
 
 /// Writes down the words of a task, in the transaction that changes them.

@@ -31,11 +31,7 @@ pub(super) async fn restore(platform: &Platform, viewer: Viewer, id: TaskId) -> 
     platform
         .db
         .write(move |tx| async move {
-            let found = row::Entity::with_deleted_visible_to(viewer.user_id)
-                .filter(row::Column::Id.eq(id))
-                .lock(LockType::NoKeyUpdate)
-                .one(&*tx);
-            let task = found.await?.ok_or(Fault::NotFound("task"))?;
+            let task = lock(&tx, viewer, id).await?;
             match task.deleted_at {
                 // It is there: asking twice does no harm.
                 None => return Ok(task),
@@ -70,11 +66,7 @@ pub(super) async fn purge(
     platform
         .db
         .write(move |tx| async move {
-            let found = row::Entity::with_deleted_visible_to(viewer.user_id)
-                .filter(row::Column::Id.eq(id))
-                .lock(LockType::NoKeyUpdate)
-                .one(&*tx);
-            let task = found.await?.ok_or(Fault::NotFound("task"))?;
+            let task = lock(&tx, viewer, id).await?;
             if expected_version.is_some_and(|version| version != task.version) {
                 return Ok(Changed::Conflict(task));
             }
@@ -82,6 +74,12 @@ pub(super) async fn purge(
             Ok(Changed::Done(task))
         })
         .await
+}
+
+/// The row, deleted or not, held until the end of the transaction.
+async fn lock(tx: &Tx, viewer: Viewer, id: TaskId) -> Result<row::Model, Fault> {
+    let mine = row::Entity::with_deleted_visible_to(viewer.user_id).filter(row::Column::Id.eq(id));
+    mine.lock(LockType::NoKeyUpdate).one(&**tx).await?.ok_or(Fault::NotFound("task"))
 }
 
 async fn purge_in(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(), Fault> {

@@ -20,10 +20,10 @@ use sea_orm::{
 pub(super) use self::provider::Provider;
 use self::provider::{Failed, Round, Vouched};
 use super::{
-    Accounts,
+    Accounts, NewPerson,
     attempts::{Attempt, Named},
     login::{LoggedIn, Reauthenticated},
-    mails,
+    mails, make_person,
     rules::{Email, Name},
     session::{lock_fresh, lock_person},
 };
@@ -137,8 +137,7 @@ impl Accounts {
 
     /// It must come along when the provider sends the browser back: `Lax`, whatever the other cookies are.
     fn round_cookie(&self, browser: &str, until: Instant) -> String {
-        let cookie = self.cookie(ROUND_COOKIE, browser, "/auth", until);
-        cookie.replace("SameSite=Strict", "SameSite=Lax").replace("SameSite=None", "SameSite=Lax")
+        self.cookie_for((ROUND_COOKIE, browser), "/auth", until, "Lax")
     }
 
     fn redirect_uri(&self) -> String {
@@ -180,7 +179,6 @@ impl Accounts {
         }
         let begun = self.take_round(&state, &browser).await?.ok_or_else(|| fail("no such round in this browser"))?;
         *purpose = begun.purpose;
-
         if came.error.is_some() {
             return Err(fail("the provider refused"));
         }
@@ -302,27 +300,17 @@ impl Accounts {
     }
 
     async fn new_person(&self, tx: &Tx, email: &Email, name: Option<&str>) -> Result<user::Model, Refusal> {
-        let now = self.platform.clock.now();
         let local = email.as_typed().split('@').next().unwrap_or_default();
         let cut = |text: &str| text.chars().filter(|c| !c.is_control()).take(100).collect::<String>();
         let named = name.map(cut).and_then(|name| Name::parse(&name).ok());
         let name = named.or_else(|| Name::parse(&cut(local)).ok());
-        let person = user::ActiveModel {
-            id: Set(UserId::from_uuid(self.platform.new_uuid())),
-            name: Set(name.map_or_else(|| "Somebody".to_owned(), |name| name.as_str().to_owned())),
-            email: Set(email.as_typed().to_owned()),
-            email_key: Set(email.key().to_owned()),
-            password_hash: Set(None),
-            username: Set(None),
-            username_key: Set(None),
-            bio: Set(None),
-            locale: Set(None),
-            time_zone: Set(None),
-            email_lead_minutes: Set(60),
-            created_at: Set(now),
-            updated_at: Set(now),
+        let new = NewPerson {
+            name: name.map_or_else(|| "Somebody".to_owned(), |name| name.as_str().to_owned()),
+            email: email.as_typed().to_owned(),
+            email_key: email.key().to_owned(),
+            password_hash: None,
         };
-        Ok(person.insert(&**tx).await?)
+        Ok(make_person(&self.platform, tx, new).await?)
     }
 
     async fn link(&self, tx: &Tx, person: &user::Model, vouched: &Vouched) -> Result<(), Refusal> {

@@ -12,7 +12,7 @@ use tokio::sync::{Notify, broadcast, watch};
 use super::Hint;
 
 /// How often whoever has a session open looks while the ends of sessions on other instances are not heard.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(2);
+const LOOK_EVERY: Duration = Duration::from_secs(2);
 
 /// Reaches everyone in this process.
 pub struct Local {
@@ -74,12 +74,15 @@ impl Local {
         let _ = self.sessions.send(None);
     }
 
-    /// Tells whoever has a session open to look every few seconds, for as long as this bus is there.
-    pub(super) fn look_now_and_then(self: &Arc<Self>) {
+    /// Tells whoever has a session open to look every few seconds while the ends of sessions on other instances are not
+    /// heard, for as long as this bus is there.
+    pub(super) fn look_now_and_then(self: &Arc<Self>, deaf: impl Fn() -> bool + Send + 'static) {
         let local = Arc::downgrade(self);
         tokio::spawn(async move {
             while let Some(local) = local.upgrade() {
-                local.look_at_sessions();
+                if deaf() {
+                    local.look_at_sessions();
+                }
                 drop(local);
                 tokio::time::sleep(LOOK_EVERY).await;
             }

@@ -7,7 +7,6 @@ mod shared;
 use std::sync::Arc;
 
 use entity::{SessionId, UserId};
-use secrecy::ExposeSecret;
 use tokio::sync::{Notify, broadcast};
 
 pub use self::local::PersonHints;
@@ -44,8 +43,8 @@ impl Bus {
             None => {
                 let local = Arc::<Local>::default();
                 // There may be other instances, which are not heard: who has a session open looks now and then.
-                if config.database.url.as_ref().is_some_and(|url| url.expose_secret().starts_with("postgres")) {
-                    local.look_now_and_then();
+                if config.database.is_postgres() {
+                    local.look_now_and_then(|| true);
                 }
                 Ok(Self::InProcess(local))
             }

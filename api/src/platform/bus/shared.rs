@@ -1,8 +1,9 @@
 //! The bus of several instances: Redis publish and subscribe on one channel.
 //! Promise: nobody waits for Redis. A hint that cannot be sent is dropped, and after every gap everyone looks.
 //!
-//! A message is `<instance> <kind> <what>`; the kind `l` says that some were lost. Every instance also sends a heartbeat and listens for its own: only so is
-//! it known that the way through Redis and back is open (a dead peer says nothing, and TCP is slow to notice).
+//! A message is `<instance> <kind> <what>`; the kind `l` says that some were lost. Every instance also sends a heartbeat
+//! and listens for its own: only so is it known that the way through Redis and back is open (a dead peer says nothing,
+//! and TCP is slow to notice).
 
 use std::{
     sync::{
@@ -14,8 +15,8 @@ use std::{
 
 use entity::{SessionId, UserId};
 use futures_util::StreamExt;
-use redis::{Client, aio::ConnectionManagerConfig};
-use secrecy::{ExposeSecret, SecretString};
+use redis::{Client, aio::ConnectionManager};
+use secrecy::SecretString;
 use tokio::{
     sync::mpsc::{self, error::TrySendError},
     task::JoinSet,
@@ -23,16 +24,12 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use super::{
-    Hint,
-    local::{LOOK_EVERY, Local},
-};
-use crate::platform::random::Random;
+use super::{Hint, local::Local};
+use crate::platform::{random::Random, remote};
 
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Without its own heartbeat for so long, an instance takes itself for cut off.
 const SILENCE: Duration = Duration::from_secs(3);
-
 /// Hints that wait for Redis at most.
 const QUEUE: usize = 10_000;
 
@@ -50,8 +47,8 @@ pub struct Shared {
 
 impl Shared {
     pub(super) fn new(url: &SecretString, prefix: &str, random: &Random) -> Result<Self, String> {
-        // The error could show the password that the address carries.
-        let client = Client::open(url.expose_secret()).map_err(|_| "REDIS_URL must be like redis://host:6379/0")?;
+        let client = remote::client(url)?;
+        let connection = remote::connect(client.clone(), Duration::from_secs(2))?;
         let local = Arc::new(Local::default());
         let healthy = Arc::new(AtomicBool::new(false));
         let instance = format!("{:016x}", u64::from_be_bytes(random.bytes()));
@@ -59,9 +56,10 @@ impl Shared {
         let (outgoing, incoming) = mpsc::channel(QUEUE);
         let mut running = JoinSet::new();
         let lost = Arc::new(AtomicBool::new(false));
-        running.spawn(speak(client.clone(), channel.clone(), instance.clone(), incoming, lost.clone()));
+        running.spawn(speak(connection, channel.clone(), instance.clone(), incoming, lost.clone()));
         running.spawn(listen(client, channel, instance.clone(), local.clone(), healthy.clone()));
-        running.spawn(look_while_deaf(local.clone(), healthy.clone()));
+        let heard = healthy.clone();
+        local.look_now_and_then(move || !heard.load(Ordering::Acquire));
         Ok(Self { local, instance, outgoing, healthy, lost, _running: running })
     }
 
@@ -84,21 +82,14 @@ impl Shared {
 
 /// Publishes what comes, and a heartbeat now and then.
 async fn speak(
-    client: Client,
+    mut connection: ConnectionManager,
     channel: String,
     instance: String,
     mut incoming: mpsc::Receiver<String>,
     lost: Arc<AtomicBool>,
 ) {
-    let config = ConnectionManagerConfig::new()
-        .set_number_of_retries(1)
-        .set_max_delay(Duration::from_secs(1))
-        .set_connection_timeout(Some(Duration::from_secs(2)))
-        .set_response_timeout(Some(Duration::from_secs(2)));
-    let Ok(mut connection) = redis::aio::ConnectionManager::new_lazy_with_config(client, config) else { return };
     let mut beat = tokio::time::interval(HEARTBEAT);
     let mut waiting = Vec::new();
-
     loop {
         tokio::select! {
             count = incoming.recv_many(&mut waiting, 500) => if count == 0 { return },
@@ -150,17 +141,6 @@ async fn listen(client: Client, channel: String, instance: String, local: Arc<Lo
             local.wake_all();
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-    }
-}
-
-/// While ends of sessions are not heard, whoever has one open is told to look.
-async fn look_while_deaf(local: Arc<Local>, healthy: Arc<AtomicBool>) {
-    let mut tick = tokio::time::interval(LOOK_EVERY);
-    loop {
-        tick.tick().await;
-        if !healthy.load(Ordering::Acquire) {
-            local.look_at_sessions();
-        }
     }
 }
 

@@ -137,7 +137,7 @@ impl Config {
         };
         need(self.security.secret_key.is_some(), "SECRET_KEY is missing: make one with `openssl rand -hex 32`");
         need(
-            starts(&self.database.url, "postgres://") || starts(&self.database.url, "postgresql://"),
+            self.database.is_postgres(),
             "DATABASE_URL must be a postgres:// address: the embedded SQLite serves one process",
         );
         let demands_tls = |url: &SecretString| {
@@ -160,6 +160,17 @@ impl Config {
             "OIDC_ISSUER must be an https:// address",
         );
         need(!self.mail.from.contains(".localhost"), "MAIL_FROM must be an address of yours");
+    }
+}
+
+impl Database {
+    /// Whether it is a PostgreSQL.
+    pub fn is_postgres(&self) -> bool {
+        let names = |url: &SecretString| {
+            let url = url.expose_secret();
+            url.starts_with("postgres://") || url.starts_with("postgresql://")
+        };
+        self.url.as_ref().is_some_and(names)
     }
 }
 
