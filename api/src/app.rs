@@ -23,6 +23,7 @@ use crate::{
         mail::Mailer,
         random::Random,
         secret::{Secrets, hex},
+        storage::Storage,
     },
     reminders,
     schema::Schema,
@@ -61,9 +62,11 @@ impl App {
         let limiter = Limiter::from_config(&config, clock.clone(), secrets.clone())?;
         let db = Db::open(&config, clock.clone(), bus.clone(), observer).await?;
         let mailer = Mailer::from_config(&config, clock.clone())?;
+        let storage = Storage::from_config(&config, &secrets)?;
         let facts = Facts {
-            on_task_changed: vec![reminders::on_task_changed],
+            on_task_changed: vec![reminders::on_task_changed, attachments::on_task_changed],
             on_session_stolen: vec![notifications::on_session_stolen],
+            on_account_deleted: vec![attachments::on_account_deleted],
             exports: vec![
                 ("account", accounts::export),
                 ("tasks", tasks::export),
@@ -74,8 +77,18 @@ impl App {
                 ("completions", tasks::export_completions),
             ],
         };
-        let platform =
-            Platform::new(Parts { config: Arc::new(config), clock, random, secrets, db, bus, limiter, mailer, facts });
+        let platform = Platform::new(Parts {
+            config: Arc::new(config),
+            clock,
+            random,
+            secrets,
+            db,
+            bus,
+            limiter,
+            mailer,
+            storage,
+            facts,
+        });
         let accounts = Accounts::new(platform.clone())?;
         Ok(Self { platform, accounts })
     }
@@ -97,6 +110,7 @@ impl App {
         let mut origins = config.allowed_origins();
         let public_url = config.public_url(port).trim_end_matches('/').to_owned();
         origins.push(public_url.clone());
+        self.platform.storage.served_at(config, &self.platform.secrets, &public_url);
         self.accounts.served_at(public_url);
         Edge {
             platform: self.platform.clone(),
@@ -106,6 +120,7 @@ impl App {
             origins,
             stop,
             open_sockets: TaskTracker::new(),
+            upload_slots: Arc::new(Semaphore::new(config.storage.uploads_at_once)),
             socket_slots: Arc::new(Semaphore::new(config.limits.connections)),
         }
     }

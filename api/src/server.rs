@@ -40,7 +40,15 @@ pub async fn bind(config: &Config) -> Result<TcpListener, String> {
 pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
     let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
     let config = app.platform.config.clone();
+    let (storage, until) = (app.platform.storage.clone(), stop.clone());
+    let own = storage.embedded().is_some();
+    let mut preparing = tokio::spawn(async move { storage.prepare(until).await });
+    if own {
+        // Nothing has to be waited for but the disk: whoever comes first finds it ready.
+        let _ = tokio::time::timeout(config.storage.timeout, &mut preparing).await;
+    }
     accept(http::routes(edge.clone()), listener, config.clone(), stop).await?;
+    preparing.abort();
     edge.open_sockets.close();
     if tokio::time::timeout(config.operations.shutdown_timeout, edge.open_sockets.wait()).await.is_err() {
         tracing::warn!(sockets = edge.open_sockets.len(), "some sockets did not end in time and are cut");

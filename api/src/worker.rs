@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     accounts,
     app::App,
-    notifications,
+    attachments, notifications,
     platform::{Platform, error::Fault, jobs::Engine},
     reminders, tasks,
 };
@@ -22,6 +22,8 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut engine = Engine::new(app.platform.clone());
     accounts::register_jobs(&mut engine);
+    attachments::register_jobs(&mut engine, &app.platform);
+    tasks::register_jobs(&mut engine);
     reminders::register_jobs(&mut engine);
     let watch = tokio::spawn(app.accounts.clone().watch_ended_sessions());
     tokio::join!(engine.run(stop.clone()), keep_house(&app.platform, stop));
@@ -49,6 +51,7 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     notifications::sweep(platform).await?;
     accounts::sweep(platform).await?;
     tasks::sweep(platform).await?;
+    attachments::sweep(platform).await?;
     let lifetime = TimeDelta::from_std(platform.config.limits.idempotency_lifetime).unwrap_or_default();
     let forgotten = idempotency_key::Column::CreatedAt.lt(platform.clock.now() - lifetime);
     platform

@@ -1,8 +1,8 @@
-//! A file that hangs on a task. The bytes lie in object storage under `storage_key`.
+//! A file that hangs on a task, or a person's avatar. The bytes lie in object storage: see [`crate::stored_file`].
 
 use sea_orm::entity::prelude::*;
 
-use crate::{AttachmentId, TaskId, UserId};
+use crate::{AttachmentId, StoredFileId, TaskId, UserId};
 
 /// How far a file has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, EnumIter, DeriveActiveEnum)]
@@ -30,19 +30,37 @@ pub struct Model {
     #[sea_orm(primary_key, auto_increment = false)]
     pub id: AttachmentId,
     pub user_id: UserId,
-    pub task_id: TaskId,
+    /// The task that it hangs on. None: it is an avatar.
+    pub task_id: Option<TaskId>,
+    /// What one request announced together: what an idempotency key finds again.
+    pub batch_id: Uuid,
     /// The name it came with.
     pub file_name: String,
-    /// MIME type, as found in the bytes once they arrived.
+    /// MIME type: as announced, and as found in the bytes once they were looked at.
     pub content_type: String,
     /// Size as it came, in bytes.
     pub size_bytes: i64,
+    /// SHA-256 of the file as it came.
+    pub sha256: Vec<u8>,
     /// Size after optimising, in bytes. None: not optimised.
     pub optimised_size_bytes: Option<i64>,
+    /// What it takes of its owner's space, in bytes: what was announced, then what is kept; 0 once it was refused.
+    pub charged_bytes: i64,
+    /// Width in pixels. None: no image, or not looked at yet.
+    pub width: Option<i32>,
+    /// Height in pixels. None: no image, or not looked at yet.
+    pub height: Option<i32>,
     pub status: Status,
     /// Why it was rejected, for a person. None unless REJECTED.
     pub rejection: Option<String>,
-    pub storage_key: String,
+    /// Where the bytes arrive. None: they are taken over, or refused.
+    pub incoming_id: Option<StoredFileId>,
+    /// What is downloaded. None unless READY.
+    pub file_id: Option<StoredFileId>,
+    /// The small picture. None: no image, or not READY.
+    pub thumbnail_id: Option<StoredFileId>,
+    /// The number of its last change among its owner's attachments: see [`crate::storage_counter`].
+    pub seq: i64,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

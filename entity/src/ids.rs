@@ -131,8 +131,10 @@ typed_id! {
     SessionId = "session";
     /// A task.
     TaskId = "task";
-    /// A file that hangs on a task.
+    /// A file that hangs on a task, or an avatar.
     AttachmentId = "attachment";
+    /// An object in storage.
+    StoredFileId = "file";
     /// A reminder.
     ReminderId = "reminder";
     /// One channel's delivery of one round of a reminder.

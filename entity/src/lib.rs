@@ -21,6 +21,8 @@ pub mod pending_registration;
 pub mod reminder;
 pub mod second_factor;
 pub mod session;
+pub mod storage_counter;
+pub mod stored_file;
 pub mod task;
 pub mod user;
 

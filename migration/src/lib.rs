@@ -19,6 +19,7 @@ mod m20261121_000013_create_identities;
 mod m20261121_000014_index_task_edges;
 mod m20261121_000015_index_task_filters;
 mod m20261121_000016_search_tasks;
+mod m20261121_000017_store_files;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -43,6 +44,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000014_index_task_edges::Migration),
             Box::new(m20261121_000015_index_task_filters::Migration),
             Box::new(m20261121_000016_search_tasks::Migration),
+            Box::new(m20261121_000017_store_files::Migration),
         ]
     }
 }

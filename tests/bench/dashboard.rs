@@ -3,7 +3,7 @@
 use std::{path::Path, process::Command};
 
 use chrono::TimeDelta;
-use entity::{attachment, reminder, task};
+use entity::{reminder, task};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, DatabaseBackend};
 use serde_json::json;
 use spacedly::platform::error::Fault;
@@ -95,22 +95,8 @@ async fn fill(server: &Server, ada: &Person) {
                     .insert(&*tx)
                     .await?;
                     for piece in 0..2i64 {
-                        attachment::ActiveModel {
-                            id: Set(entity::AttachmentId::from_uuid(parts.new_uuid())),
-                            user_id: Set(user),
-                            task_id: Set(task_id),
-                            file_name: Set(format!("photo {piece}.webp")),
-                            content_type: Set("image/webp".into()),
-                            size_bytes: Set(123_456 + piece),
-                            optimised_size_bytes: Set(Some(23_456)),
-                            status: Set(attachment::Status::Ready),
-                            rejection: Set(None),
-                            storage_key: Set(parts.new_uuid().to_string()),
-                            created_at: Set(created_at + TimeDelta::seconds(piece)),
-                            updated_at: Set(created_at),
-                        }
-                        .insert(&*tx)
-                        .await?;
+                        let at = created_at + TimeDelta::seconds(piece);
+                        support::files_of::attachment(parts.new_uuid(), user, task_id, at).insert(&*tx).await?;
                         reminder::ActiveModel {
                             id: Set(entity::ReminderId::from_uuid(parts.new_uuid())),
                             user_id: Set(user),

@@ -9,6 +9,7 @@ mod logins;
 mod startup;
 mod tasks;
 mod timing;
+mod uploads;
 
 /// The allocator of the program itself, for both sides.
 #[global_allocator]
@@ -25,10 +26,12 @@ fn main() {
         Some("logins") => runtime.block_on(logins::run(number(1, 5))),
         Some("tasks") => runtime.block_on(tasks::run(number(1, 100_000), number(2, 40))),
         Some("timing") => runtime.block_on(timing::run(number(1, 300))),
+        Some("uploads") => runtime.block_on(uploads::memory(number(1, 30))),
+        Some("files") => runtime.block_on(uploads::table()),
         Some("startup") => startup::run(number(1, 20)),
         _ => {
             eprintln!(
-                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs] | tasks [many] [rounds]"
+                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs] | tasks [many] [rounds] | uploads [seconds] | files"
             );
             std::process::exit(2);
         }

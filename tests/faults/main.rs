@@ -1,6 +1,7 @@
 //! Fault runs: the real program as a process, killed again and again while it works.
 //! Promise: what is compared with is computed here, from what was acknowledged, and not asked of the program.
 
+mod files;
 mod sessions;
 
 use std::{
@@ -25,13 +26,20 @@ fn main() {
                 std::process::exit(1);
             }
         }),
+        Some("files") => runtime.block_on(async {
+            let sqlite = files::kill(kills, None).await;
+            let postgres = files::kill(kills, Some(postgres::cluster().database().await)).await;
+            if !(sqlite && postgres) {
+                std::process::exit(1);
+            }
+        }),
         Some("sessions") => {
             let number = |index: usize, default| arguments.get(index).and_then(|n| n.parse().ok()).unwrap_or(default);
             let counts = sessions::Counts { rounds: number(1, 200), replays: number(2, 100), races: number(3, 500) };
             runtime.block_on(sessions::run(counts));
         }
         _ => {
-            eprintln!("faults kill [kills] | sessions [rounds] [replays] [races]");
+            eprintln!("faults kill [kills] | files [kills] | sessions [rounds] [replays] [races]");
             std::process::exit(2);
         }
     }

@@ -378,7 +378,9 @@ both! {
         let session = sessions["viewer"]["sessions"][0]["id"].as_str().expect("one").to_owned();
         for (name, id, input) in [
             ("taskUpdate", &task, "title: \"Mine now\""), ("taskComplete", &task, ""), ("taskReopen", &task, ""), ("taskDelete", &task, ""), ("taskDelete", &task, "permanently: true"), ("taskRestore", &task, ""),
-            ("notificationMarkRead", &notification, ""), ("sessionRevoke", &session, ""),
+            ("notificationMarkRead", &notification, ""), ("notificationDelete", &notification, ""), ("sessionRevoke", &session, ""),
+            ("reminderUpdate", &reminder, "message: \"Mine now\""), ("reminderComplete", &reminder, ""), ("reminderReopen", &reminder, ""),
+            ("reminderSnooze", &reminder, "for: { minutes: 5 }"), ("reminderDelete", &reminder, ""), ("deliveryRetry", &reminder, ""),
         ] {
             let query = |id: &str| format!("mutation {{ {name}(input: {{ id: \"{id}\" {input} }}) {{ userErrors {{ code }} }} }}");
             let refused = server.ask(&eve, &query(id), json!({})).await;
@@ -401,7 +403,25 @@ fn attempt(root: &str, name: &str) -> String {
         ("Query", name) => format!("{{ {name}(id: \"{task}\") {{ id }} }}"),
         ("Mutation", "taskCreate") => "mutation { taskCreate(input: { title: \"Mine\" }) { userErrors { code } } }".into(),
         ("Mutation", "reminderCreate") => "mutation { reminderCreate(input: { message: \"x\", scheduledAt: \"2030-01-01T00:00:00Z\" }) { userErrors { code } } }".into(),
+        ("Mutation", "reminderUpdate" | "reminderComplete" | "reminderReopen" | "reminderDelete" | "deliveryRetry") => {
+            format!("mutation {{ {name}(input: {{ id: \"reminder_01jd3xk5ve7h8t9w2n4m6p8q0r\" }}) {{ userErrors {{ code }} }} }}")
+        }
+        ("Mutation", "reminderSnooze") => {
+            "mutation { reminderSnooze(input: { id: \"reminder_01jd3xk5ve7h8t9w2n4m6p8q0r\", for: { minutes: 5 } }) { userErrors { code } } }".into()
+        }
+        ("Mutation", "notificationDelete") => "mutation { notificationDelete(input: { id: \"notification_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "notificationMarkAllRead" | "notificationClear") => format!("mutation {{ {name} {{ userErrors {{ code }} }} }}"),
         ("Mutation", "notificationMarkRead") => "mutation { notificationMarkRead(input: { id: \"notification_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
+        ("Mutation", "attachmentDelete" | "attachmentUploadComplete") => {
+            format!("mutation {{ {name}(input: {{ id: \"attachment_01jd3xk5ve7h8t9w2n4m6p8q0r\" }}) {{ userErrors {{ code }} }} }}")
+        }
+        ("Mutation", "attachmentUploadsCreate") => format!("mutation {{ {name}(input: {{ taskId: \"{task}\", files: [] }}) {{ userErrors {{ code }} }} }}"),
+        ("Mutation", "avatarUploadCreate") => format!(
+            "mutation {{ {name}(input: {{ file: {{ fileName: \"a.png\", contentType: \"image/png\", sizeBytes: 1, sha256: \"\" }} }}) {{ userErrors {{ code }} }} }}"
+        ),
+        ("Mutation", "attachmentsCreate") => format!("mutation {{ {name}(input: {{ taskId: \"{task}\", files: [\"#upload:0\"] }}) {{ userErrors {{ code }} }} }}"),
+        ("Mutation", "avatarCreate") => format!("mutation {{ {name}(input: {{ file: \"#upload:0\" }}) {{ userErrors {{ code }} }} }}"),
+        ("Mutation", "avatarDelete") => format!("mutation {{ {name} {{ userErrors {{ code }} }} }}"),
         ("Mutation", "sessionRevoke") => "mutation { sessionRevoke(input: { id: \"session_01jd3xk5ve7h8t9w2n4m6p8q0r\" }) { userErrors { code } } }".into(),
         ("Mutation", "sessionRefresh") => "mutation { sessionRefresh(input: {}) { userErrors { code } } }".into(),
         ("Mutation", "sessionReauthenticate") => "mutation { sessionReauthenticate(input: { password: \"x\" }) { userErrors { code } } }".into(),

@@ -312,25 +312,15 @@ pub(crate) async fn insert_task(server: &Server, user: entity::UserId, number: i
     id
 }
 
-/// An attachment of a task, put in through the entity until uploads exist.
+/// An attachment of a task, put in through the entity: what it looks like matters, not how it came.
 pub(crate) async fn insert_attachment(server: &Server, person: &Person, task: &str) {
-    use entity::attachment;
     let platform = &server.app.platform;
-    let now = server.clock.now();
-    let row = attachment::ActiveModel {
-        id: Set(entity::AttachmentId::from_uuid(platform.new_uuid())),
-        user_id: Set(person.id.parse().expect("an id")),
-        task_id: Set(task.parse().expect("an id")),
-        file_name: Set("photo \"1\".webp".into()),
-        content_type: Set("image/webp".into()),
-        size_bytes: Set(123_456),
-        optimised_size_bytes: Set(Some(23_456)),
-        status: Set(attachment::Status::Ready),
-        rejection: Set(None),
-        storage_key: Set(platform.new_uuid().to_string()),
-        created_at: Set(now),
-        updated_at: Set(now),
-    };
+    let row = support::files_of::attachment(
+        platform.new_uuid(),
+        person.id.parse().expect("an id"),
+        task.parse().expect("an id"),
+        server.clock.now(),
+    );
     platform
         .db
         .write::<_, spacedly::platform::error::Fault, _, _>(move |tx| async move { Ok(row.insert(&*tx).await?) })

@@ -3,13 +3,17 @@
 //! Promise: a test comes in by the front door, and leaves no job behind that nobody expected.
 
 pub mod client;
+pub mod files;
+pub mod files_of;
 pub mod logs;
 pub mod postgres;
 pub mod process;
 pub mod redis;
+pub mod s3;
 pub mod server;
 pub mod sessions;
 pub mod socket;
+pub mod uploads;
 
 pub use client::{Answer, Client, Person, code_in, text};
 pub use serde_json::{Value as Json, json};

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::platform::{
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
+    facts::AccountDeleted,
     input::{self, Mistakes},
     scalars::TimeZone,
     viewer::Viewer,
@@ -129,6 +130,8 @@ impl Accounts {
                     .exec(&*tx)
                     .await?;
                 accounts.end_others_in(&tx, person.id, None).await?;
+                let fact = AccountDeleted { user_id: person.id };
+                accounts.platform.facts.account_deleted(&accounts.platform, &tx, fact).await?;
                 let kind = account_mail::Kind::AccountDeleted;
                 mails::enqueue(&accounts.platform, &tx, &person, kind, None).await?;
                 let gone = user::Entity::delete_by_id(person.id).exec(&*tx).await?.rows_affected;

@@ -17,7 +17,7 @@ pub fn export(platform: Platform, user: UserId) -> BoxStream<'static, Result<Jso
         |file| file.id.uuid(),
         |file| {
             json!({
-                "id": file.id.to_string(), "taskId": file.task_id.to_string(), "fileName": file.file_name,
+                "id": file.id.to_string(), "taskId": file.task_id.map(|id| id.to_string()), "fileName": file.file_name,
                 "contentType": file.content_type, "sizeBytes": file.size_bytes,
                 "optimisedSizeBytes": file.optimised_size_bytes, "status": file.status.to_value(),
                 "createdAt": DateTime::text(file.created_at),

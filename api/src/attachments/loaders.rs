@@ -75,8 +75,16 @@ const COLUMNS: &[(&str, row::Column)] = &[
     ("contentType", row::Column::ContentType),
     ("sizeBytes", row::Column::SizeBytes),
     ("optimisedSizeBytes", row::Column::OptimisedSizeBytes),
+    ("width", row::Column::Width),
+    ("height", row::Column::Height),
     ("status", row::Column::Status),
     ("rejection", row::Column::Rejection),
+    ("task", row::Column::TaskId),
+    ("downloadUrl", row::Column::FileId),
+    ("downloadUrl", row::Column::ContentType),
+    ("thumbnailUrl", row::Column::ThumbnailId),
+    ("downloadUrl", row::Column::FileName),
+    ("thumbnailUrl", row::Column::FileName),
 ];
 
 fn ordered(platform: &Platform, user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {
@@ -97,7 +105,10 @@ async fn of_tasks(
     let rows = ordered(platform, user, tasks).all(platform.db.read()).await?;
     let mut by_task: HashMap<TaskId, Vec<row::Model>> = HashMap::new();
     for row in rows {
-        by_task.entry(row.task_id).or_default().push(row);
+        // None has no task: tasks were asked for.
+        if let Some(task) = row.task_id {
+            by_task.entry(task).or_default().push(row);
+        }
     }
     Ok(by_task)
 }

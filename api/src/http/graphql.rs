@@ -16,6 +16,7 @@ use super::{
     answer::{self, Voice},
     caller,
     edge::{BodyLength, Operation, RequestId},
+    multipart::{self, Stopped},
     socket,
 };
 use crate::{
@@ -39,7 +40,7 @@ pub(super) struct Stop {
 }
 
 impl Stop {
-    fn new(status: StatusCode, message: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self { status, errors: Refused::bad_request(message).errors }
     }
 }
@@ -95,13 +96,21 @@ async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, St
     let credential = caller::credential(edge, &request);
     // Before the body, which may take long: a refresh cookie that is looked at late could be taken for a stolen one.
     let identified = caller::identify(edge, credential).await.map_err(stop_for)?;
-    let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
-    let ready = edge.schema.prepare(asked, caller::caller(identified.as_ref()), origin).await;
-    let ready = ready.map_err(|refused| Stop {
+    let caller = caller::caller(identified.as_ref());
+    let refused = |refused: Refused| Stop {
         // Older clients take anything but 200 for a broken connection.
         status: if media == Media::Json { StatusCode::OK } else { StatusCode::BAD_REQUEST },
         errors: refused.errors,
-    })?;
+    };
+    let ready = if !by_get && multipart::is_multipart(request.headers()) {
+        multipart::prepare(edge, request, caller, origin).await.map_err(|stopped| match stopped {
+            Stopped::Request(stop) => stop,
+            Stopped::Operation(stopped) => refused(stopped),
+        })?
+    } else {
+        let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
+        edge.schema.prepare(asked, caller, origin).await.map_err(refused)?
+    };
     let kind = match ready.operation {
         OperationType::Query => "query",
         OperationType::Mutation if by_get => {
@@ -129,7 +138,7 @@ pub(super) async fn execute(edge: &Edge, ready: Ready) -> Result<Executed, Stop>
     }
 }
 
-fn stop_for(fault: Fault) -> Stop {
+pub(super) fn stop_for(fault: Fault) -> Stop {
     let status = answer::status_of(&fault);
     Stop { status, errors: vec![answer::error_of(fault)] }
 }
@@ -173,11 +182,16 @@ async fn asked_by_post(edge: &Edge, request: Request) -> Result<Asked, Stop> {
         Err(_) => return Err(Stop::new(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
     };
     let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
-    let mut fields = match serde_json::from_slice::<Json>(&body) {
-        Ok(Json::Object(fields)) => fields,
-        Ok(Json::Array(_)) => return Err(bad("Send one request at a time: batches are not taken.")),
-        Ok(_) | Err(_) => return Err(bad("The body must be a JSON object with a query.")),
-    };
+    match serde_json::from_slice::<Json>(&body) {
+        Ok(Json::Object(fields)) => asked_of(fields),
+        Ok(Json::Array(_)) => Err(bad("Send one request at a time: batches are not taken.")),
+        Ok(_) | Err(_) => Err(bad("The body must be a JSON object with a query.")),
+    }
+}
+
+/// What the fields of a request ask for.
+pub(super) fn asked_of(mut fields: Map<String, Json>) -> Result<Asked, Stop> {
+    let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
     let query = match fields.remove("query") {
         Some(Json::String(query)) => query,
         _ => return Err(bad("Give a GraphQL document as query.")),

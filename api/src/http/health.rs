@@ -20,14 +20,20 @@ pub(super) async fn ready(edge: Arc<Edge>) -> Response {
             Err(_) => Err("did not answer in time".to_owned()),
         }
     };
-    let (database, mail) = tokio::join!(database, edge.platform.mailer.ping(PATIENCE));
+    let storage = async {
+        match tokio::time::timeout(PATIENCE, edge.platform.storage.ping()).await {
+            Ok(asked) => asked.map_err(|error| format!("{error:?}")),
+            Err(_) => Err("did not answer in time".to_owned()),
+        }
+    };
+    let (database, storage, mail) = tokio::join!(database, storage, edge.platform.mailer.ping(PATIENCE));
     let stopping = if edge.stop.is_cancelled() { Err("the server is stopping".to_owned()) } else { Ok(()) };
     let bus =
         if edge.platform.bus.is_healthy() { Ok(()) } else { Err("hints of other instances are not heard".to_owned()) };
-    let parts = [("database", database), ("bus", bus), ("mail", mail), ("server", stopping)];
-    // A mail server that is away is waited for: mail is tried again. While the bus is away every instance looks by
-    // itself. Everything else works.
-    let ready = parts.iter().all(|(name, state)| state.is_ok() || matches!(*name, "mail" | "bus"));
+    let parts = [("database", database), ("storage", storage), ("bus", bus), ("mail", mail), ("server", stopping)];
+    // A mail server or a storage that is away is waited for: what is for it is tried again. While the bus is away every
+    // instance looks by itself. Everything else works.
+    let ready = parts.iter().all(|(name, state)| state.is_ok() || matches!(*name, "mail" | "bus" | "storage"));
     let mut report = serde_json::Map::new();
     for (name, state) in parts {
         if let Err(cause) = &state {

@@ -11,7 +11,10 @@ mod graphiql;
 mod graphql;
 mod health;
 mod mailbox;
+mod multipart;
+mod objects;
 mod oidc;
+mod pace;
 mod places;
 mod socket;
 
@@ -36,6 +39,8 @@ pub struct Edge {
     pub stop: CancellationToken,
     /// The sockets that are open: a connection that became one is no longer the accept loop's.
     pub open_sockets: TaskTracker,
+    /// A place for each upload that may come at the same time.
+    pub upload_slots: Arc<Semaphore>,
     /// A place for each socket that may be open.
     pub socket_slots: Arc<Semaphore>,
 }
@@ -48,6 +53,10 @@ pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
         .at("/graphql/export", get(at(|edge, request| Box::pin(export::serve(edge, request)))))
         .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
         .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
+    if let Some((_, bucket)) = edge.platform.storage.embedded() {
+        let store = || at(|edge, request| Box::pin(objects::serve(edge, request)));
+        route = route.at(format!("/{bucket}"), store()).at(format!("/{bucket}/*key"), store());
+    }
     if edge.accounts.has_provider() {
         route = route
             .at("/auth/google", get(at(|edge, request| Box::pin(oidc::depart(edge, request)))))

@@ -3,9 +3,10 @@
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
 use entity::{NotificationId, TaskId, UserId, notification as row, notification_counter as counter};
 use futures_util::{Stream, StreamExt};
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 
 use super::{
+    delete,
     live::{self, NotificationEvent},
     read,
 };
@@ -104,6 +105,27 @@ impl Listed for Notification {
     const EDGE: &'static str = "NotificationEdge";
 }
 
+/// Which notifications are listed. All that is given must hold.
+#[derive(Clone, Debug, Default, InputObject)]
+pub struct NotificationFilter {
+    /// One of these.
+    #[graphql(name = "type")]
+    kind: Option<Vec<NotificationType>>,
+    /// Whether it is unread.
+    unread: Option<bool>,
+}
+
+impl NotificationFilter {
+    fn condition(self) -> Condition {
+        // Destructured whole, so that a new field cannot be forgotten.
+        let Self { kind, unread } = self;
+        let read_at = row::Column::ReadAt;
+        Condition::all()
+            .add_option(kind.map(|all| row::Column::Kind.is_in(all.into_iter().map(row::Kind::from))))
+            .add_option(unread.map(|unread| if unread { read_at.is_null() } else { read_at.is_not_null() }))
+    }
+}
+
 /// How many notifications are shown when the client names no number.
 const DEFAULT_PAGE: i32 = 50;
 
@@ -120,6 +142,7 @@ impl UserNotifications {
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
         #[graphql(desc = "The last so many.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+        #[graphql(desc = "Only those.")] filter: Option<NotificationFilter>,
     ) -> Result<Walked<Connection<Notification>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let first = first.or(last.is_none().then_some(DEFAULT_PAGE));
@@ -127,7 +150,7 @@ impl UserNotifications {
         let page = Page::parse(&arguments, "created", KeyKind::Instant, &platform.config.limits)?;
         let ordering =
             Ordering { name: "created", column: row::Column::CreatedAt, kind: KeyKind::Instant, descending: true };
-        let mine = row::Entity::visible_to(self.0);
+        let mine = row::Entity::visible_to(self.0).filter(filter.unwrap_or_default().condition());
         let rows = page.select(mine.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
         let position = |row: &row::Model| Position { key: Key::at(row.created_at), id: row.id.uuid() };
         let mut connection = page.connection(rows, position, Notification::from);
@@ -160,6 +183,37 @@ payload! {
     }
 }
 
+/// Which notification is to go.
+#[derive(InputObject)]
+pub struct NotificationDeleteInput {
+    /// `notification_…`
+    id: ID,
+}
+
+payload! {
+    /// What came of marking all as read.
+    NotificationMarkAllReadPayload {
+        /// How many were unread. Null: there are userErrors.
+        marked_count: i32
+    }
+}
+
+payload! {
+    /// What came of deleting a notification.
+    NotificationDeletePayload {
+        /// The id of what is gone. Null: there are userErrors.
+        deleted_notification_id: ID
+    }
+}
+
+payload! {
+    /// What came of deleting those that are read.
+    NotificationClearPayload {
+        /// How many are gone. Null: there are userErrors.
+        deleted_count: i32
+    }
+}
+
 /// The mutations of notifications.
 #[derive(Default)]
 pub struct NotificationMutations;
@@ -179,6 +233,32 @@ impl NotificationMutations {
             Err(mistake) => Err(mistake.into()),
         };
         NotificationMarkReadPayload::answer(marked.map(Into::into))
+    }
+
+    /// Marks all of the viewer's notifications as read.
+    async fn notification_mark_all_read(&self, ctx: &Context<'_>) -> Result<NotificationMarkAllReadPayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        NotificationMarkAllReadPayload::answer(read::mark_all_read(ctx.data_unchecked::<Platform>(), viewer).await)
+    }
+
+    /// Deletes a notification, read or not.
+    async fn notification_delete(
+        &self,
+        ctx: &Context<'_>,
+        input: NotificationDeleteInput,
+    ) -> Result<NotificationDeletePayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let deleted = match input::id::<NotificationId>("id", &input.id) {
+            Ok(id) => delete::delete(ctx.data_unchecked::<Platform>(), viewer, id).await,
+            Err(mistake) => Err(mistake.into()),
+        };
+        NotificationDeletePayload::answer(deleted.map(|id| ID(id.to_string())))
+    }
+
+    /// Deletes the notifications that are read.
+    async fn notification_clear(&self, ctx: &Context<'_>) -> Result<NotificationClearPayload, Fault> {
+        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        NotificationClearPayload::answer(delete::clear(ctx.data_unchecked::<Platform>(), viewer).await)
     }
 }
 

@@ -1,6 +1,5 @@
-//! The live stream: replays what was kept after a cursor, then goes on with what comes.
-//! Promise: nothing is lost and nothing comes twice. The stream reads the numbered events from the database; the bus
-//! only says when to look, and a poll looks in any case.
+//! The live stream of notifications: numbered events, each with the unread count right after it.
+//! Promise: a badge that shows the last count it was sent equals the query.
 
 use std::collections::HashMap;
 
@@ -8,14 +7,14 @@ use async_graphql::{Enum, SimpleObject};
 use entity::{
     NotificationId, UserId, notification as row, notification_counter as counter, notification_event as event,
 };
-use futures_util::{Stream, stream};
+use futures_util::Stream;
 use sea_orm::{ColumnTrait, QueryFilter, QueryOrder, QuerySelect};
 
 use super::graphql::Notification;
 use crate::platform::{
     Platform,
-    bus::PersonHints,
     error::Fault,
+    live::{Batch, follow},
     scalars::{Cursor, DateTime},
     viewer::Viewer,
 };
@@ -50,14 +49,6 @@ pub(crate) struct NotificationEvent {
     occurred_at: DateTime,
 }
 
-struct Reader {
-    platform: Platform,
-    user_id: UserId,
-    hints: PersonHints,
-    seen: i64,
-    waiting: std::vec::IntoIter<NotificationEvent>,
-}
-
 /// The stream of a viewer from a cursor, or from now on.
 ///
 /// # Errors
@@ -75,15 +66,8 @@ pub(super) async fn events(
         None => last_seq,
         Some(cursor) => resume(&platform, viewer.user_id, &cursor, last_seq).await?,
     };
-    let reader = Reader { platform, user_id: viewer.user_id, hints, seen, waiting: Vec::new().into_iter() };
-    Ok(stream::unfold(Some(reader), |reader| async move {
-        let mut reader = reader?;
-        match reader.next().await {
-            Ok(event) => Some((Ok(event), Some(reader))),
-            // The client goes on from its last cursor.
-            Err(fault) => Some((Err(fault), None)),
-        }
-    }))
+    let read = move |platform: Platform, seen| read(platform, viewer.user_id, seen);
+    Ok(follow(platform, hints, seen, read))
 }
 
 async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq: i64) -> Result<i64, Fault> {
@@ -99,48 +83,31 @@ async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq:
     Ok(seq)
 }
 
-impl Reader {
-    async fn next(&mut self) -> Result<NotificationEvent, Fault> {
-        loop {
-            if let Some(event) = self.waiting.next() {
-                return Ok(event);
-            }
-            self.waiting = self.read().await?.into_iter();
-            if self.waiting.len() == 0 {
-                let poll = self.platform.config.sockets.poll;
-                tokio::select! {
-                    () = self.hints.changed() => {}
-                    () = tokio::time::sleep(poll) => {}
-                }
-            }
-        }
+async fn read(platform: Platform, user_id: UserId, seen: i64) -> Result<Batch<NotificationEvent>, Fault> {
+    let db = platform.db.read();
+    let events = event::Entity::visible_to(user_id)
+        .filter(event::Column::Seq.gt(seen))
+        .order_by_asc(event::Column::Seq)
+        .limit(BATCH)
+        .all(db)
+        .await?;
+    let Some(last) = events.last() else { return Ok((seen, Vec::new())) };
+    let seen = last.seq;
+    let ids: Vec<NotificationId> = events.iter().filter_map(|event| event.notification_id).collect();
+    let mut notifications: HashMap<NotificationId, row::Model> = HashMap::new();
+    if !ids.is_empty() {
+        let rows = row::Entity::visible_to(user_id).filter(row::Column::Id.is_in(ids)).all(db).await?;
+        notifications.extend(rows.into_iter().map(|row| (row.id, row)));
     }
-
-    async fn read(&mut self) -> Result<Vec<NotificationEvent>, Fault> {
-        let db = self.platform.db.read();
-        let events = event::Entity::visible_to(self.user_id)
-            .filter(event::Column::Seq.gt(self.seen))
-            .order_by_asc(event::Column::Seq)
-            .limit(BATCH)
-            .all(db)
-            .await?;
-        let Some(last) = events.last() else { return Ok(Vec::new()) };
-        self.seen = last.seq;
-        let ids: Vec<NotificationId> = events.iter().filter_map(|event| event.notification_id).collect();
-        let mut notifications: HashMap<NotificationId, row::Model> = HashMap::new();
-        if !ids.is_empty() {
-            let rows = row::Entity::visible_to(self.user_id).filter(row::Column::Id.is_in(ids)).all(db).await?;
-            notifications.extend(rows.into_iter().map(|row| (row.id, row)));
-        }
-        Ok(events
-            .into_iter()
-            .map(|event| NotificationEvent {
-                cursor: Cursor(event.seq.to_string()),
-                kind: event.kind.into(),
-                notification: event.notification_id.and_then(|id| notifications.get(&id)).cloned().map(Into::into),
-                unread_notification_count: event.unread,
-                occurred_at: DateTime(event.created_at),
-            })
-            .collect())
-    }
+    let shown = events
+        .into_iter()
+        .map(|event| NotificationEvent {
+            cursor: Cursor(event.seq.to_string()),
+            kind: event.kind.into(),
+            notification: event.notification_id.and_then(|id| notifications.get(&id)).cloned().map(Into::into),
+            unread_notification_count: event.unread,
+            occurred_at: DateTime(event.created_at),
+        })
+        .collect();
+    Ok((seen, shown))
 }

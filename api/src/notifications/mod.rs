@@ -4,6 +4,7 @@
 //!
 //! Call [`record::record`] inside the transaction of the fact that notifies.
 
+mod delete;
 mod export;
 pub mod graphql;
 mod live;

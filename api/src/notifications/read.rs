@@ -1,9 +1,9 @@
-//! Marking a notification as read.
+//! Marking notifications as read.
 
 use entity::{NotificationId, notification as row, notification_event::Kind};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, sea_query::Expr};
 
-use super::record::announce;
+use super::record::{announce, hold};
 use crate::platform::{
     Platform,
     error::{Fault, Refusal},
@@ -16,6 +16,7 @@ pub(super) async fn mark_read(platform: &Platform, viewer: Viewer, id: Notificat
     platform
         .db
         .write(move |tx| async move {
+            hold(&tx, viewer.user_id).await?;
             let marked = row::Entity::update_many()
                 .col_expr(row::Column::ReadAt, Expr::value(parts.clock.now()))
                 .filter(row::Column::Id.eq(id))
@@ -29,6 +30,28 @@ pub(super) async fn mark_read(platform: &Platform, viewer: Viewer, id: Notificat
             }
             let before = row::Entity::visible_to(viewer.user_id).filter(row::Column::Id.eq(id)).one(&*tx).await?;
             before.ok_or(Fault::NotFound("notification").into())
+        })
+        .await
+}
+
+/// Marks all as read. Gives their number.
+pub(super) async fn mark_all_read(platform: &Platform, viewer: Viewer) -> Result<i32, Refusal> {
+    let parts = platform.clone();
+    platform
+        .db
+        .write(move |tx| async move {
+            hold(&tx, viewer.user_id).await?;
+            let marked = row::Entity::update_many()
+                .col_expr(row::Column::ReadAt, Expr::value(parts.clock.now()))
+                .filter(row::Column::UserId.eq(viewer.user_id))
+                .filter(row::Column::ReadAt.is_null())
+                .exec(&*tx)
+                .await?;
+            let count = i32::try_from(marked.rows_affected).unwrap_or(i32::MAX);
+            if count > 0 {
+                announce(&parts, &tx, viewer.user_id, vec![(Kind::Read, None, -count)]).await?;
+            }
+            Ok(count)
         })
         .await
 }

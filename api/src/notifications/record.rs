@@ -8,8 +8,8 @@ use entity::{
 };
 use sea_orm::{
     ActiveValue::Set,
-    DbErr, EntityTrait,
-    sea_query::{Expr, ExprTrait, OnConflict},
+    DbErr, EntityTrait, QuerySelect,
+    sea_query::{Expr, ExprTrait, LockType, OnConflict},
 };
 
 use crate::platform::{Platform, bus::Hint, db::Tx};
@@ -69,6 +69,12 @@ pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> 
     Ok(made.into_iter().map(|notification| notification.id).collect())
 }
 
+/// Holds the person's counter until the end of the transaction. Whoever changes notifications that are there already
+/// holds it first, so that nobody waits in a circle.
+pub(super) async fn hold(tx: &Tx, user_id: UserId) -> Result<(), DbErr> {
+    counter::Entity::find_by_id(user_id).lock(LockType::NoKeyUpdate).one(&**tx).await.map(drop)
+}
+
 /// A change to be announced: what happened, to which notification, and by how much the unread count changes.
 pub(super) type Change = (Kind, Option<NotificationId>, i32);
 
@@ -98,6 +104,6 @@ pub(super) async fn announce(platform: &Platform, tx: &Tx, user_id: UserId, chan
         }
     });
     event::Entity::insert_many(events).exec_without_returning(&**tx).await?;
-    tx.hint_after_commit(Hint::Notifications(user_id));
+    tx.hint_after_commit(Hint::Person(user_id));
     Ok(())
 }

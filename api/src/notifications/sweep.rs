@@ -4,7 +4,7 @@ use chrono::TimeDelta;
 use entity::{notification as row, notification_event as event, notification_event::Kind};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
-use super::record::announce;
+use super::record::{announce, hold};
 use crate::platform::{Platform, error::Fault};
 
 /// How many notifications one transaction sweeps.
@@ -26,6 +26,9 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
             .write::<_, Fault, _, _>(move |tx| async move {
                 let old = row::Entity::find().filter(row::Column::CreatedAt.lt(oldest)).limit(BATCH).all(&*tx).await?;
                 let ids: Vec<_> = old.iter().map(|row| row.id).collect();
+                for person in old.iter().map(|row| row.user_id).collect::<std::collections::BTreeSet<_>>() {
+                    hold(&tx, person).await?;
+                }
                 // Counted by what this statement deletes: another instance may sweep the same rows right now.
                 let deleted =
                     row::Entity::delete_many().filter(row::Column::Id.is_in(ids)).exec_with_returning(&*tx).await?;

@@ -17,6 +17,8 @@ pub enum TaskChange {
     Deleted,
     /// Brought back, and not done.
     Restored,
+    /// About to be gone for good.
+    Purged,
 }
 
 /// A task was completed, reopened or deleted.
@@ -29,6 +31,15 @@ pub struct TaskChanged {
 
 /// Handles a [`TaskChanged`] in the transaction that made it.
 pub type OnTaskChanged = for<'a> fn(&'a Platform, &'a Tx, TaskChanged) -> BoxFuture<'a, Result<(), Fault>>;
+
+/// An account is about to be gone, with every row that is its person's.
+#[derive(Clone, Copy, Debug)]
+pub struct AccountDeleted {
+    pub user_id: UserId,
+}
+
+/// Handles an [`AccountDeleted`] in the transaction that deletes it.
+pub type OnAccountDeleted = for<'a> fn(&'a Platform, &'a Tx, AccountDeleted) -> BoxFuture<'a, Result<(), Fault>>;
 
 /// A refresh token came again after it was replaced: somebody else has a copy, and the session was ended.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +60,7 @@ pub type Export = fn(Platform, UserId) -> BoxStream<'static, Result<serde_json::
 pub struct Facts {
     pub on_task_changed: Vec<OnTaskChanged>,
     pub on_session_stolen: Vec<OnSessionStolen>,
+    pub on_account_deleted: Vec<OnAccountDeleted>,
     /// Each with the name of its list in the export.
     pub exports: Vec<(&'static str, Export)>,
 }
@@ -71,6 +83,17 @@ impl Facts {
     /// What a listener failed with.
     pub async fn session_stolen(&self, platform: &Platform, tx: &Tx, fact: SessionStolen) -> Result<(), Fault> {
         for listener in &self.on_session_stolen {
+            listener(platform, tx, fact).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells everyone who listens; the first failure undoes the transaction.
+    ///
+    /// # Errors
+    /// What a listener failed with.
+    pub async fn account_deleted(&self, platform: &Platform, tx: &Tx, fact: AccountDeleted) -> Result<(), Fault> {
+        for listener in &self.on_account_deleted {
             listener(platform, tx, fact).await?;
         }
         Ok(())

@@ -57,4 +57,13 @@ impl IdempotencyKey {
             None => Err(Fault::Unavailable("an idempotency key vanished between two statements".into())),
         }
     }
+
+    /// Forgets the key: what it stood for could not be made.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn forget(&self, tx: &Tx, user_id: UserId) -> Result<(), Fault> {
+        row::Entity::delete_by_id((user_id, self.key.clone())).exec(&**tx).await?;
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@
 
 pub mod bus;
 pub mod calendar;
+pub mod change;
 pub mod clock;
 pub mod config;
 pub mod db;
@@ -15,12 +16,15 @@ pub mod idempotency;
 pub mod input;
 pub mod jobs;
 pub mod limiter;
+pub mod live;
 pub mod mail;
 pub mod page;
 pub mod random;
 pub mod remote;
 pub mod scalars;
 pub mod secret;
+pub mod spool;
+pub mod storage;
 pub mod telemetry;
 pub mod viewer;
 pub mod walk;
@@ -29,7 +33,7 @@ use std::{ops::Deref, sync::Arc};
 
 use self::{
     bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, random::Random,
-    secret::Secrets,
+    secret::Secrets, storage::Storage,
 };
 
 /// Every part that has no feature in it. Cheap to clone.
@@ -46,6 +50,7 @@ pub struct Parts {
     pub bus: Bus,
     pub limiter: Limiter,
     pub mailer: Mailer,
+    pub storage: Storage,
     pub facts: Facts,
 }
 

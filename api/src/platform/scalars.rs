@@ -110,3 +110,34 @@ impl ScalarType for Url {
         Value::String(self.0.clone())
     }
 }
+
+/// A file of a multipart request (the GraphQL multipart request specification): null in `operations`, and named in
+/// `map`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Upload(pub usize);
+
+impl Upload {
+    const MARK: &str = "#upload:";
+
+    /// What stands for a file in the variables, once its place in them is known.
+    pub fn mark(index: usize) -> String {
+        format!("{}{index}", Self::MARK)
+    }
+}
+
+/// A file of a multipart request (the GraphQL multipart request specification): null in `operations`, and named in
+/// `map`.
+#[Scalar(specified_by_url = "https://github.com/jaydenseric/graphql-multipart-request-spec")]
+impl ScalarType for Upload {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let index = match &value {
+            Value::String(text) => text.strip_prefix(Self::MARK).and_then(|index| index.parse().ok()),
+            _ => None,
+        };
+        index.map(Self).ok_or_else(|| InputValueError::custom("send a file in a multipart request"))
+    }
+
+    fn to_value(&self) -> Value {
+        Value::Null
+    }
+}

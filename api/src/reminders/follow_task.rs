@@ -31,6 +31,8 @@ pub fn on_task_changed<'a>(platform: &'a Platform, tx: &'a Tx, fact: TaskChanged
             TaskChange::Deleted => end(platform, tx, fact, false).await,
             TaskChange::Reopened => revive(platform, tx, fact, true).await,
             TaskChange::Restored => revive(platform, tx, fact, false).await,
+            // Its reminders are cancelled by then, and go with it.
+            TaskChange::Purged => Ok(()),
         }
     })
 }

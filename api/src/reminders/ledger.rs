@@ -26,9 +26,23 @@ pub(super) async fn open_round(
     lead_minutes: i32,
     now: Instant,
 ) -> Result<(), DbErr> {
+    let plan = rules::plan(reminder.kind, reminder.scheduled_at, lead_minutes, now);
+    open(platform, tx, reminder, plan, now).await
+}
+
+async fn open(
+    platform: &Platform,
+    tx: &Tx,
+    reminder: &reminder::Model,
+    plan: Vec<(Channel, Instant)>,
+    now: Instant,
+) -> Result<(), DbErr> {
+    if plan.is_empty() {
+        return Ok(());
+    }
     let mut rows = Vec::new();
     let mut work = Vec::new();
-    for (channel, due_at) in rules::plan(reminder.kind, reminder.scheduled_at, lead_minutes, now) {
+    for (channel, due_at) in plan {
         let id = DeliveryId::from_uuid(platform.new_uuid());
         let kind = match channel {
             Channel::InApp => Some(IN_APP),
@@ -56,6 +70,32 @@ pub(super) async fn open_round(
     }
     row::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
     jobs::enqueue(platform, tx, &work).await
+}
+
+/// Makes the present round fit a reminder that goes out by other ways now: what was sent stays sent, what is wanted
+/// still, or again, is to be sent.
+pub(super) async fn fit_round(
+    platform: &Platform,
+    tx: &Tx,
+    reminder: &reminder::Model,
+    lead_minutes: i32,
+    now: Instant,
+) -> Result<(), DbErr> {
+    // Those that were not sent begin anew: the jobs they had are cancelled.
+    row::Entity::delete_many()
+        .filter(row::Column::ReminderId.eq(reminder.id))
+        .filter(row::Column::Round.eq(reminder.round))
+        .filter(row::Column::State.ne(State::Sent))
+        .exec(&**tx)
+        .await?;
+    let sent = row::Entity::find()
+        .filter(row::Column::ReminderId.eq(reminder.id))
+        .filter(row::Column::Round.eq(reminder.round))
+        .all(&**tx)
+        .await?;
+    let mut plan = rules::plan(reminder.kind, reminder.scheduled_at, lead_minutes, now);
+    plan.retain(|(channel, _)| sent.iter().all(|delivery| delivery.channel != *channel));
+    open(platform, tx, reminder, plan, now).await
 }
 
 /// Cancels what is still to be delivered of these reminders. Locks jobs before deliveries, as dispatching does, so that

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RemindersOf(pub TaskId);
 
-/// The question: what became of this reminder's present round?
+/// The question: what became of this reminder?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveriesOf(pub ReminderId);
 
@@ -59,10 +59,6 @@ impl Loader<DeliveriesOf> for ReminderLoader {
         let mut by_reminder: HashMap<DeliveriesOf, Vec<delivery::Model>> = HashMap::new();
         for row in rows {
             by_reminder.entry(DeliveriesOf(row.reminder_id)).or_default().push(row);
-        }
-        for rows in by_reminder.values_mut() {
-            let present = rows.iter().map(|row| row.round).max();
-            rows.retain(|row| Some(row.round) == present);
         }
         Ok(by_reminder)
     }
@@ -109,6 +105,8 @@ const COLUMNS: &[(&str, row::Column)] = &[
     ("version", row::Column::Version),
     ("createdAt", row::Column::CreatedAt),
     ("updatedAt", row::Column::UpdatedAt),
+    ("deliveries", row::Column::Round),
+    ("whyNotDelivered", row::Column::Round),
 ];
 
 fn ordered(platform: &Platform, user: UserId, tasks: impl Iterator<Item = TaskId>) -> Select<row::Entity> {

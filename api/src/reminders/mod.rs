@@ -2,12 +2,14 @@
 //! Promise: a reminder that was acknowledged is delivered: in the app exactly once, by mail at least once and with one
 //! Message-ID. The delivery and the job that fulfils it are written in the transaction of the reminder.
 
+mod change;
 mod create;
 mod dispatch;
 mod export;
 mod follow_task;
 pub mod graphql;
 mod ledger;
+mod list;
 pub mod loaders;
 mod mail;
 mod rules;

@@ -155,6 +155,7 @@ fn check_scalar(name: &str, value: &Json) -> Result<(), Wrong> {
         "Cursor" => read::<scalars::Cursor>(value),
         "TimeZone" => read::<scalars::TimeZone>(value),
         "URL" => read::<scalars::Url>(value),
+        "Upload" => read::<scalars::Upload>(value),
         _ => Ok(()),
     };
     outcome.map_err(|message| {

@@ -32,7 +32,10 @@ use self::{
 };
 use crate::{
     accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
-    attachments::loaders::AttachmentLoader,
+    attachments::{
+        graphql::{AttachmentMutations, AttachmentSubscriptions},
+        loaders::AttachmentLoader,
+    },
     notifications::graphql::{NotificationMutations, NotificationSubscriptions},
     platform::{
         Platform,
@@ -56,11 +59,11 @@ pub struct Query(ViewerQueries, TaskQueries, ReminderQueries, node::NodeQueries)
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
-pub struct Mutation(AccountMutations, TaskMutations, ReminderMutations, NotificationMutations);
+pub struct Mutation(AccountMutations, TaskMutations, AttachmentMutations, ReminderMutations, NotificationMutations);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]
-pub struct Subscription(NotificationSubscriptions);
+pub struct Subscription(NotificationSubscriptions, AttachmentSubscriptions);
 
 /// Who asks.
 #[derive(Default)]
@@ -240,6 +243,14 @@ impl Schema {
         }
         self.outputs.check(&document)?;
         Ok(Accepted { document, facts: DocumentFacts { keys_are_unique } })
+    }
+}
+
+impl Ready {
+    /// The same with what a resolver finds in its context.
+    pub fn with<D: std::any::Any + Send + Sync>(mut self, data: D) -> Self {
+        self.request = self.request.data(data);
+        self
     }
 }
 

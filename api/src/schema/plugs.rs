@@ -5,10 +5,16 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     accounts::graphql::{User, UserProfile},
-    attachments::{self, graphql::TaskAttachments},
+    attachments::{
+        self,
+        graphql::{TaskAttachments, UserAttachments},
+    },
     notifications::graphql::{Notification, UserNotifications},
     platform::{Platform, error::Fault, fields::Fields, page::Connection, viewer::Caller},
-    reminders::{self, graphql::TaskReminders},
+    reminders::{
+        self,
+        graphql::{TaskReminders, UserReminders},
+    },
     tasks::{
         Task,
         graphql::UserTasks,
@@ -26,6 +32,16 @@ impl User {
     #[graphql(flatten)]
     async fn plug_tasks(&self) -> UserTasks {
         UserTasks(self.user_id)
+    }
+
+    #[graphql(flatten)]
+    async fn plug_attachments(&self) -> UserAttachments {
+        UserAttachments(self.user_id)
+    }
+
+    #[graphql(flatten)]
+    async fn plug_reminders(&self) -> UserReminders {
+        UserReminders(self.user_id)
     }
 
     #[graphql(flatten)]

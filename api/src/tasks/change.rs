@@ -10,7 +10,7 @@ use sea_orm::{
 };
 
 use super::{
-    completion_log,
+    completion_log, due,
     graphql::{TaskStatus, change::TaskUpdateInput},
     rules::{self, Due, Title},
     search,
@@ -20,6 +20,7 @@ use crate::{
     notifications::record::{NewNotification, record},
     platform::{
         Platform,
+        change::{Changed, patched},
         clock::Instant,
         db::Tx,
         error::{Fault, Refusal},
@@ -28,14 +29,6 @@ use crate::{
         viewer::Viewer,
     },
 };
-
-/// How a change ended.
-pub(super) enum Changed {
-    /// Done: the task as it is now.
-    Done(row::Model),
-    /// Somebody else changed it first: the task as it is.
-    Conflict(row::Model),
-}
 
 /// The fields to be changed, parsed. None: keep.
 struct Patch {
@@ -49,7 +42,11 @@ struct Patch {
 }
 
 /// Changes the fields that the input names.
-pub(super) async fn update(platform: &Platform, viewer: Viewer, input: TaskUpdateInput) -> Result<Changed, Refusal> {
+pub(super) async fn update(
+    platform: &Platform,
+    viewer: Viewer,
+    input: TaskUpdateInput,
+) -> Result<Changed<row::Model>, Refusal> {
     // Destructured whole, so that a new field cannot be forgotten.
     let TaskUpdateInput { id, expected_version, title, description, link, due, priority, category, status } = input;
     let mut mistakes = Mistakes::default();
@@ -81,7 +78,7 @@ pub(super) async fn set_status(
     id: TaskId,
     expected_version: Option<i32>,
     status: TaskStatus,
-) -> Result<Changed, Refusal> {
+) -> Result<Changed<row::Model>, Refusal> {
     let status = Some(status.into());
     let patch = Patch { title: None, description: None, link: None, due: None, priority: None, category: None, status };
     change(platform, viewer, id, expected_version, patch).await
@@ -93,7 +90,7 @@ pub(super) async fn delete(
     viewer: Viewer,
     id: TaskId,
     expected_version: Option<i32>,
-) -> Result<Changed, Refusal> {
+) -> Result<Changed<row::Model>, Refusal> {
     let parts = platform.clone();
     platform
         .db
@@ -113,6 +110,7 @@ pub(super) async fn delete_in(platform: &Platform, tx: &Tx, before: row::Model) 
     let mut task = before.clone().into_active_model();
     task.deleted_at = Set(Some(now));
     let after = save(tx, &before, task, now).await?;
+    due::plan(platform, tx, &after).await?;
     let fact = TaskChanged { task_id: before.id, user_id: before.user_id, change: TaskChange::Deleted };
     platform.facts.task_changed(platform, tx, fact).await?;
     Ok(after)
@@ -137,7 +135,7 @@ async fn change(
     id: TaskId,
     expected_version: Option<i32>,
     patch: Patch,
-) -> Result<Changed, Refusal> {
+) -> Result<Changed<row::Model>, Refusal> {
     let parts = platform.clone();
     platform
         .db
@@ -170,6 +168,9 @@ async fn change_in(
     }
     let reads_otherwise = task.title.is_set() || task.description.is_set();
     let after = save(tx, &before, task, now).await?;
+    if status.is_some() || after.due_at != before.due_at {
+        due::plan(platform, tx, &after).await?;
+    }
     if reads_otherwise {
         search::index(tx, after.user_id, after.id, &after.title, after.description.as_deref()).await?;
     }
@@ -238,7 +239,7 @@ async fn move_to(
             )
             .await?;
         }
-        TaskChange::Reopened | TaskChange::Deleted | TaskChange::Restored => {
+        TaskChange::Reopened | TaskChange::Deleted | TaskChange::Restored | TaskChange::Purged => {
             task.completed_at = Set(None);
             completion_log::undone(platform, tx, before.id.uuid()).await?;
         }
@@ -279,16 +280,4 @@ async fn save(tx: &Tx, before: &row::Model, mut task: row::ActiveModel, now: Ins
     task.version = Set(before.version + 1);
     task.updated_at = Set(now);
     Ok(task.update(&**tx).await?)
-}
-
-/// None: keep; Some(None): clear; Some(Some): the parsed value.
-fn patched<T, U, E>(
-    field: MaybeUndefined<T>,
-    parse: impl FnOnce(Option<T>) -> Result<Option<U>, E>,
-) -> Result<Option<Option<U>>, E> {
-    match field {
-        MaybeUndefined::Undefined => Ok(None),
-        MaybeUndefined::Null => Ok(Some(None)),
-        MaybeUndefined::Value(value) => parse(Some(value)).map(Some),
-    }
 }

@@ -4,6 +4,7 @@ use entity::{TaskId, task as row};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, EntityTrait, SqlErr};
 
 use super::{
+    due,
     graphql::change::TaskCreateInput,
     rules::{self, Due, Title},
     search,
@@ -72,7 +73,7 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewTask) -> R
         Due::On(_) => accounts::zone_of(platform, &accounts::person(&**tx, viewer.user_id).await?),
         Due::At(_) | Due::Never => jiff::tz::TimeZone::UTC,
     };
-    let due = new.due.columns(&zone)?;
+    let due_at = new.due.columns(&zone)?;
     let task = row::ActiveModel {
         id: Set(new.id),
         user_id: Set(viewer.user_id),
@@ -80,9 +81,9 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewTask) -> R
         title: Set(new.title.into_string()),
         description: Set(new.description),
         link: Set(new.link),
-        due_at: Set(due.at),
-        due_on: Set(due.on),
-        due_key: Set(due.key),
+        due_at: Set(due_at.at),
+        due_on: Set(due_at.on),
+        due_key: Set(due_at.key),
         priority: Set(new.priority),
         category: Set(new.category),
         status: Set(row::Status::Todo),
@@ -100,5 +101,8 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewTask) -> R
         _ => error.into(),
     })?;
     search::index(tx, task.user_id, task.id, &task.title, task.description.as_deref()).await?;
+    if task.due_at.is_some() {
+        due::plan(platform, tx, &task).await?;
+    }
     Ok(task)
 }

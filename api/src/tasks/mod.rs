@@ -6,6 +6,7 @@ mod bulk;
 mod change;
 pub mod completion_log;
 mod create;
+mod due;
 mod export;
 pub mod filter;
 pub mod graphql;
@@ -16,6 +17,7 @@ mod search;
 mod trash;
 
 pub use self::{
+    due::register_jobs,
     export::{export, export_completions},
     graphql::Task,
     trash::sweep,

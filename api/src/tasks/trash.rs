@@ -7,9 +7,10 @@ use sea_orm::{
     QuerySelect, sea_query::LockType,
 };
 
-use super::change::Changed;
+use super::due;
 use crate::platform::{
     Platform,
+    change::Changed,
     clock::Instant,
     db::Tx,
     error::{Fault, Refusal},
@@ -45,6 +46,7 @@ pub(super) async fn restore(platform: &Platform, viewer: Viewer, id: TaskId) -> 
             back.version = Set(version);
             back.updated_at = Set(now);
             let back = back.update(&*tx).await?;
+            due::plan(&parts, &tx, &back).await?;
             // What completing it ended stays ended.
             if open {
                 let fact = TaskChanged { task_id: id, user_id: viewer.user_id, change: TaskChange::Restored };
@@ -61,7 +63,7 @@ pub(super) async fn purge(
     viewer: Viewer,
     id: TaskId,
     expected_version: Option<i32>,
-) -> Result<Changed, Refusal> {
+) -> Result<Changed<row::Model>, Refusal> {
     let parts = platform.clone();
     platform
         .db
@@ -84,8 +86,10 @@ async fn lock(tx: &Tx, viewer: Viewer, id: TaskId) -> Result<row::Model, Fault> 
 
 async fn purge_in(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(), Fault> {
     // What works for it is cancelled; the rows go by their foreign keys.
-    let fact = TaskChanged { task_id: task.id, user_id: task.user_id, change: TaskChange::Deleted };
-    platform.facts.task_changed(platform, tx, fact).await?;
+    for change in [TaskChange::Deleted, TaskChange::Purged] {
+        let fact = TaskChanged { task_id: task.id, user_id: task.user_id, change };
+        platform.facts.task_changed(platform, tx, fact).await?;
+    }
     row::Entity::delete_by_id(task.id).exec(&**tx).await?;
     Ok(())
 }

@@ -30,7 +30,7 @@ impl Default for Local {
 impl Local {
     pub(super) fn pass(&self, hint: Hint) {
         match hint {
-            Hint::Notifications(user) => {
+            Hint::Person(user) => {
                 if let Some(sender) = lock(&self.people).get(&user) {
                     sender.send_replace(());
                 }

@@ -16,8 +16,8 @@ use super::{config::Config, random::Random};
 /// What happened, so that whoever waits looks at the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hint {
-    /// This person's notifications changed.
-    Notifications(UserId),
+    /// Something of this person that can be followed live has changed.
+    Person(UserId),
     /// A job of this kind was written down.
     Jobs(&'static str),
     /// This session ended.
@@ -75,7 +75,7 @@ impl Bus {
         }
     }
 
-    /// Wakes whenever this person's notifications change, from now on.
+    /// Wakes whenever something of this person that can be followed changes, from now on.
     pub fn person(&self, user: UserId) -> PersonHints {
         self.local().person(user)
     }

@@ -65,7 +65,7 @@ impl Shared {
 
     pub(super) fn send(&self, hint: Hint) {
         let message = match hint {
-            Hint::Notifications(user) => format!("{} n {}", self.instance, user.uuid().simple()),
+            Hint::Person(user) => format!("{} n {}", self.instance, user.uuid().simple()),
             Hint::Jobs(kind) => format!("{} j {kind}", self.instance),
             Hint::SessionEnded(session) => format!("{} s {}", self.instance, session.uuid().simple()),
         };
@@ -151,7 +151,7 @@ fn pass_on(local: &Arc<Local>, message: &str) {
         return local.wake_all();
     }
     match (kind, Uuid::parse_str(what)) {
-        (Some("n"), Ok(user)) => local.pass(Hint::Notifications(UserId::from_uuid(user))),
+        (Some("n"), Ok(user)) => local.pass(Hint::Person(UserId::from_uuid(user))),
         (Some("s"), Ok(session)) => local.pass(Hint::SessionEnded(SessionId::from_uuid(session))),
         (Some("j"), _) => local.pass_jobs(what),
         // A heartbeat, or a message of a newer version.

@@ -64,7 +64,10 @@ impl Config {
 
     /// The address of the API as clients see it, given the port that was really taken.
     pub fn public_url(&self, port: u16) -> String {
-        self.server.public_url.clone().unwrap_or_else(|| format!("http://{}:{port}", self.server.host))
+        // Nobody can be reached at the address that means all addresses.
+        let everywhere = matches!(self.server.host.as_str(), "0.0.0.0" | "::");
+        let host = if everywhere { "localhost" } else { self.server.host.as_str() };
+        self.server.public_url.clone().unwrap_or_else(|| format!("http://{host}:{port}"))
     }
 
     /// Whether GraphiQL is served.
@@ -110,6 +113,13 @@ impl Config {
             ("JOB_CONCURRENCY", self.jobs.concurrency as u64),
             ("CONNECTION_LIMIT", self.limits.connections as u64),
             ("SESSIONS_PER_USER", self.security.sessions_per_user),
+            ("FILE_LIMIT", self.storage.file_limit),
+            ("FILES_PER_REQUEST", self.storage.files_per_request as u64),
+            ("UPLOADS_AT_ONCE", self.storage.uploads_at_once as u64),
+            ("IMAGE_PERMITS", self.storage.image_permits as u64),
+            ("IMAGE_WIDTH", self.storage.image_width.into()),
+            ("IMAGE_HEIGHT", self.storage.image_height.into()),
+            ("THUMBNAIL_SIZE", self.storage.thumbnail_size.into()),
         ] {
             if number == 0 {
                 problems.push(format!("{name} must be at least 1"));
@@ -118,11 +128,44 @@ impl Config {
         if self.shared.redis_url.is_some() && self.security.secret_key.is_none() {
             problems.push("SECRET_KEY is missing: instances that share REDIS_URL must share it too".into());
         }
+        self.check_storage(problems);
         if self.oidc.client_id.is_some() && self.oidc.client_secret.is_none() {
             problems.push("OIDC_CLIENT_SECRET is missing: OIDC_CLIENT_ID is set".into());
         }
         if self.is_production() {
             self.check_production(problems);
+        }
+    }
+
+    fn check_storage(&self, problems: &mut Vec<String>) {
+        let storage = &self.storage;
+        for (name, address) in [("S3_ENDPOINT", &storage.endpoint), ("S3_PUBLIC_ENDPOINT", &storage.public_endpoint)] {
+            let http = |url: &String| url.starts_with("https://") || url.starts_with("http://");
+            if address.as_ref().is_some_and(|url| !http(url)) {
+                problems.push(format!("{name} must be an address that begins with https:// or http://"));
+            }
+        }
+        if storage.endpoint.is_some() && (storage.access_key_id.is_none() || storage.secret_access_key.is_none()) {
+            problems.push("S3_ACCESS_KEY_ID and S3_SECRET_ACCESS_KEY are missing: S3_ENDPOINT is set".into());
+        }
+        // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+        let name = storage.bucket.as_bytes();
+        let plain = |b: &u8| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'-' | b'.');
+        let at_an_end = |b: Option<&u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+        let fits = (3..=63).contains(&name.len()) && name.iter().all(plain);
+        if !fits || !at_an_end(name.first()) || !at_an_end(name.last()) {
+            problems.push("S3_BUCKET must have 3 to 63 lower-case letters, digits, dots and hyphens".into());
+        }
+        if storage.endpoint.is_none() && matches!(storage.bucket.as_str(), "graphql" | "health" | "dev" | "auth") {
+            problems.push(format!("S3_BUCKET cannot be {}: the API has that path", storage.bucket));
+        }
+        if !(1..=100).contains(&storage.image_quality) {
+            problems.push("IMAGE_QUALITY must be 1 to 100".into());
+        }
+        // AWS Signature Version 4: a presigned URL is good for seven days at most.
+        let week = std::time::Duration::from_secs(7 * 86_400);
+        if storage.upload_link_lifetime > week || storage.download_link_lifetime > week {
+            problems.push("UPLOAD_LINK_LIFETIME and DOWNLOAD_LINK_LIFETIME can be 7d at most".into());
         }
     }
 
@@ -158,6 +201,11 @@ impl Config {
         need(
             self.oidc.client_id.is_none() || self.oidc.issuer.starts_with("https://"),
             "OIDC_ISSUER must be an https:// address",
+        );
+        let browsers_s3 = self.storage.public_endpoint.as_ref().or(self.storage.endpoint.as_ref());
+        need(
+            browsers_s3.is_some_and(|url| url.starts_with("https://")),
+            "S3_ENDPOINT is missing, or neither it nor S3_PUBLIC_ENDPOINT is an https:// address",
         );
         need(!self.mail.from.contains(".localhost"), "MAIL_FROM must be an address of yours");
     }
@@ -236,9 +284,16 @@ mod tests {
     #[test]
     fn production_refuses_what_is_unsafe() {
         let problems = Config::from_pairs([("ENVIRONMENT", "production".into())]).expect_err("nothing is set");
-        for name in
-            ["SECRET_KEY", "DATABASE_URL", "SMTP_URL", "PUBLIC_URL", "FRONTEND_URL", "ALLOWED_ORIGINS", "MAIL_FROM"]
-        {
+        for name in [
+            "SECRET_KEY",
+            "DATABASE_URL",
+            "SMTP_URL",
+            "PUBLIC_URL",
+            "FRONTEND_URL",
+            "ALLOWED_ORIGINS",
+            "MAIL_FROM",
+            "S3_ENDPOINT",
+        ] {
             assert!(problems.iter().any(|problem| problem.starts_with(name)), "{name} in {problems:?}");
         }
         let safe = Config::from_pairs([
@@ -249,6 +304,9 @@ mod tests {
             ("PUBLIC_URL", "https://api.example.org".into()),
             ("FRONTEND_URL", "https://example.org".into()),
             ("MAIL_FROM", "Spacedly <hello@example.org>".into()),
+            ("S3_ENDPOINT", "https://s3.example.org".into()),
+            ("S3_ACCESS_KEY_ID", "key".into()),
+            ("S3_SECRET_ACCESS_KEY", "secret".into()),
         ]);
         assert!(safe.is_ok(), "{safe:?}");
     }

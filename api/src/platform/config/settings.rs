@@ -217,6 +217,71 @@ settings! {
         /// How long to wait for the mail server.
         SMTP_TIMEOUT => timeout: Duration = "30s";
     }
+    /// Files: where they lie and how large they may be.
+    storage: Storage {
+        /// The address of an S3, like `https://s3.eu-central-1.amazonaws.com`. Empty in development: a store in the process, in DATA_DIR.
+        S3_ENDPOINT => endpoint: Option<String> = "";
+        /// The same as browsers see it, for the links that they are given. Empty: S3_ENDPOINT.
+        S3_PUBLIC_ENDPOINT => public_endpoint: Option<String> = "";
+        /// The bucket; it is made when it is missing.
+        S3_BUCKET => bucket: String = "spacedly-files";
+        /// The region that requests are signed for.
+        S3_REGION => region: String = "us-east-1";
+        /// The id of the access key.
+        S3_ACCESS_KEY_ID => access_key_id: Option<String> = "";
+        /// The secret of the access key.
+        S3_SECRET_ACCESS_KEY => secret_access_key: Option<SecretString> = "";
+        /// Whether the bucket stands in the path (`https://host/bucket/key`) and not in the host's name.
+        S3_PATH_STYLE => path_style: bool = "true";
+        /// How long to wait for an answer of the S3.
+        S3_TIMEOUT => timeout: Duration = "20s";
+        /// Bytes of a file.
+        FILE_LIMIT => file_limit: u64 = "10000000";
+        /// Files that are announced or sent in one request.
+        FILES_PER_REQUEST => files_per_request: usize = "10";
+        /// Files of one task at most.
+        FILES_PER_TASK => files_per_task: u64 = "100";
+        /// Bytes that all files of a person may take.
+        STORAGE_PER_USER => per_user: u64 = "1000000000";
+        /// How long the link for an upload is good for.
+        UPLOAD_LINK_LIFETIME => upload_link_lifetime: Duration = "15m";
+        /// How long the link for a download is good for.
+        DOWNLOAD_LINK_LIFETIME => download_link_lifetime: Duration = "15m";
+        /// How long an announced upload may take before it is forgotten.
+        UPLOAD_LIFETIME => upload_lifetime: Duration = "24h";
+        /// Requests of a person that announce or send files, in a window.
+        UPLOAD_LIMIT => upload_limit: u64 = "60";
+        /// The window of those.
+        UPLOAD_WINDOW => upload_window: Duration = "1h";
+        /// Bytes a second that an upload through the API must come with, after BODY_TIMEOUT.
+        UPLOAD_RATE => upload_rate: u64 = "64000";
+        /// Uploads through the API at the same time on one instance.
+        UPLOADS_AT_ONCE => uploads_at_once: usize = "50";
+        /// Pixels of an image.
+        IMAGE_PIXELS => image_pixels: u64 = "40000000";
+        /// Bytes of memory that one image may take while it is optimised.
+        IMAGE_MEMORY => image_memory: u64 = "134217728";
+        /// How long optimising an image may take.
+        IMAGE_TIME => image_time: Duration = "5s";
+        /// Images that are optimised at the same time on one instance.
+        IMAGE_PERMITS => image_permits: usize = "1";
+        /// Images are fitted into this width.
+        IMAGE_WIDTH => image_width: u32 = "1920";
+        /// Images are fitted into this height.
+        IMAGE_HEIGHT => image_height: u32 = "1080";
+        /// The quality of photos as WebP, from 1 to 100.
+        IMAGE_QUALITY => image_quality: u32 = "70";
+        /// Thumbnails are fitted into a square of this side.
+        THUMBNAIL_SIZE => thumbnail_size: u32 = "320";
+        /// How long a worker may take to store what it made of a file, before it is given up.
+        FILE_WRITE_TIME => write_time: Duration = "1h";
+        /// How long an upload that began before its link ended may still take.
+        UPLOAD_LATE => upload_late: Duration = "30m";
+        /// How often the whole bucket is looked through for objects that nobody knows.
+        STORAGE_SWEEP => sweep_every: Duration = "24h";
+        /// How old an object must be that is removed because nobody knows it.
+        STORAGE_ORPHAN_AGE => orphan_age: Duration = "24h";
+    }
     /// Background work.
     jobs: Jobs {
         /// How long a worker holds a job before others may take it over.
@@ -288,6 +353,8 @@ settings! {
         SEARCH_LOOKUP => search_lookup: u64 = "1000";
         /// How long a deleted task can be brought back, before it is purged.
         TRASH_LIFETIME => trash_lifetime: Duration = "30d";
+        /// How long before its due moment a task is told of as due soon.
+        UPCOMING_LEAD => upcoming_lead: Duration = "24h";
         /// How far ahead a reminder may lie.
         REMINDER_HORIZON => reminder_horizon: Duration = "1827d";
         /// How long an idempotency key is kept.
@@ -319,7 +386,7 @@ settings! {
     /// Logs and stopping.
     operations: Operations {
         /// What is logged, in the syntax of tracing-subscriber's EnvFilter.
-        LOG => log: String = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,lettre=warn";
+        LOG => log: String = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,lettre=warn,s3s=off";
         /// `text` or `json`. Empty: text in development, JSON in production.
         LOG_FORMAT => log_format: Option<LogFormat> = "";
         /// How long running work may take to finish after SIGTERM.

@@ -7,15 +7,15 @@ use crate::{
     payload,
     platform::{
         Platform,
-        error::{Fault, Refusal, UserError, UserErrorCode as Code},
+        change::outcome,
+        error::{Fault, Refusal, UserError},
         input,
         scalars::Url,
         viewer::Caller,
     },
     tasks::{
         bulk::{self, Act},
-        change::{self, Changed},
-        create, trash,
+        change, create, trash,
     },
 };
 
@@ -205,7 +205,8 @@ impl TaskMutations {
     /// Changes the fields that are given: absent keeps, null clears.
     async fn task_update(&self, ctx: &Context<'_>, input: TaskUpdateInput) -> Result<TaskUpdatePayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        let (task, user_errors) = outcome(change::update(ctx.data_unchecked::<Platform>(), viewer, input).await)?;
+        let changed = change::update(ctx.data_unchecked::<Platform>(), viewer, input).await;
+        let (task, user_errors) = outcome(changed, Task::from)?;
         Ok(TaskUpdatePayload { task, user_errors })
     }
 
@@ -236,7 +237,7 @@ impl TaskMutations {
             Ok(id) => change::delete(platform, viewer, id, expected_version).await,
             Err(mistake) => Err(mistake.into()),
         };
-        let (task, user_errors) = outcome(deleted)?;
+        let (task, user_errors) = outcome(deleted, Task::from)?;
         Ok(TaskDeletePayload { task, user_errors })
     }
 
@@ -285,20 +286,9 @@ async fn set_status(
 ) -> Result<(Option<Task>, Vec<UserError>), Fault> {
     let viewer = ctx.data_unchecked::<Caller>().viewer()?;
     let platform = ctx.data_unchecked::<Platform>();
-    outcome(match input::id("id", id) {
+    let changed = match input::id("id", id) {
         Ok(id) => change::set_status(platform, viewer, id, expected_version, status).await,
         Err(mistake) => Err(mistake.into()),
-    })
-}
-
-fn outcome(changed: Result<Changed, Refusal>) -> Result<(Option<Task>, Vec<UserError>), Fault> {
-    match changed {
-        Ok(Changed::Done(row)) => Ok((Some(row.into()), Vec::new())),
-        Ok(Changed::Conflict(row)) => {
-            let message = "It was changed in the meantime. Look at its current state and try again.";
-            Ok((Some(row.into()), vec![UserError::at("expectedVersion", Code::Conflict, message)]))
-        }
-        Err(Refusal::User(user_errors)) => Ok((None, user_errors)),
-        Err(Refusal::Fault(fault)) => Err(fault),
-    }
+    };
+    outcome(changed, Task::from)
 }

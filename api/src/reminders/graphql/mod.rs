@@ -1,20 +1,21 @@
 //! Reminders as the schema shows them.
 
+pub mod change;
+
 use std::sync::Arc;
 
 use async_graphql::{
-    ComplexObject, Context, Enum, ID, InputObject, Object, SimpleObject, dataloader::DataLoader,
-    parser::types::SelectionSet,
+    ComplexObject, Context, Enum, ID, Object, SimpleObject, dataloader::DataLoader, parser::types::SelectionSet,
 };
 use entity::{ReminderId, TaskId, UserId, delivery, reminder as row};
 use sea_orm::{ColumnTrait, DbErr, QueryFilter, QueryResult};
 
+pub use self::change::{ReminderCreateInput, ReminderMutations};
 use super::{
-    create,
+    list::{self, ReminderFilter, ReminderOrder},
     loaders::{DeliveriesOf, ReminderLoader, RemindersOf, connection},
 };
 use crate::{
-    payload,
     platform::{
         Platform,
         clock::Instant,
@@ -155,6 +156,9 @@ pub struct Reminder {
     reminder_id: ReminderId,
     #[graphql(skip)]
     task_id: Option<TaskId>,
+    /// Which round of deliveries is the present one.
+    #[graphql(skip)]
+    round: i32,
 }
 
 impl Reminder {
@@ -175,6 +179,7 @@ impl Reminder {
             updated_at: DateTime(row.updated_at),
             reminder_id: row.id,
             task_id: row.task_id,
+            round: row.round,
         }
     }
 
@@ -196,6 +201,8 @@ impl Reminder {
             version: cells.take()?,
             created_at: DateTime(cells.take()?),
             updated_at: DateTime(cells.take()?),
+            // Each of the two fields of the ledger needs it.
+            round: cells.take::<i32>()?.max(cells.take()?),
             reminder_id: id,
             task_id: Some(task),
         })
@@ -218,9 +225,24 @@ impl Reminder {
 
     /// What became of each channel in its present round; moving a reminder begins a new round.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>, Fault> {
+        Ok(self.ledger(ctx).await?.into_iter().map(Into::into).collect())
+    }
+
+    /// Why it did not reach the person by every way that was asked for, in words for them. Null: it did, or its time
+    /// has not come.
+    async fn why_not_delivered(&self, ctx: &Context<'_>) -> Result<Option<String>, Fault> {
+        let now = ctx.data_unchecked::<Platform>().clock.now();
+        Ok(list::why_not_delivered(self.status, self.scheduled_at.0, &self.ledger(ctx).await?, now))
+    }
+}
+
+impl Reminder {
+    async fn ledger(&self, ctx: &Context<'_>) -> Result<Vec<delivery::Model>, Fault> {
         let loader = ctx.data_unchecked::<DataLoader<ReminderLoader>>();
-        let rows = loader.load_one(DeliveriesOf(self.reminder_id)).await.map_err(Fault::shared)?;
-        Ok(rows.unwrap_or_default().into_iter().map(Into::into).collect())
+        let mut rows =
+            loader.load_one(DeliveriesOf(self.reminder_id)).await.map_err(Fault::shared)?.unwrap_or_default();
+        rows.retain(|delivery| delivery.round == self.round);
+        Ok(rows)
     }
 }
 
@@ -288,35 +310,6 @@ impl TaskReminders {
     }
 }
 
-/// A reminder to be made.
-#[derive(Clone, Debug, InputObject)]
-pub struct ReminderCreateInput {
-    /// An id that the client made (`reminder_` and a UUIDv7), so that it can be shown before the answer is there.
-    pub id: Option<ID>,
-    /// The task that it belongs to. Absent: it stands alone, and needs a message.
-    pub task_id: Option<ID>,
-    /// At most 500 characters.
-    pub message: Option<String>,
-    /// Its moment: ahead, and within 5 years.
-    pub scheduled_at: DateTime,
-    /// By which way besides the app it goes out.
-    #[graphql(name = "type", default)]
-    pub kind: ReminderType,
-    /// Whether it completes by itself once it is delivered. Otherwise the person does.
-    #[graphql(default)]
-    pub complete_on_delivery: bool,
-    /// 1–64 characters: the same key with the same input gives the same reminder again, for 24 hours.
-    pub idempotency_key: Option<String>,
-}
-
-payload! {
-    /// What came of making a reminder.
-    ReminderCreatePayload {
-        /// The reminder. Null: there are userErrors.
-        reminder: Reminder
-    }
-}
-
 /// The queries of reminders.
 #[derive(Default)]
 pub struct ReminderQueries;
@@ -335,22 +328,27 @@ impl ReminderQueries {
     }
 }
 
-/// The mutations of reminders.
-#[derive(Default)]
-pub struct ReminderMutations;
+/// What a person has of reminders: plugged onto `User`.
+pub struct UserReminders(pub UserId);
 
 #[Object]
-impl ReminderMutations {
-    /// Makes a reminder. Once this is answered it will be delivered, whatever happens to the server meanwhile.
-    async fn reminder_create(
+impl UserReminders {
+    /// The viewer's reminders, the earliest first unless asked otherwise.
+    #[expect(clippy::too_many_arguments, reason = "each is an argument of the field in the schema")]
+    async fn reminders(
         &self,
         ctx: &Context<'_>,
-        input: ReminderCreateInput,
-    ) -> Result<ReminderCreatePayload, Fault> {
-        let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
+        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+        #[graphql(desc = "Only those.")] filter: Option<ReminderFilter>,
+        #[graphql(desc = "Which way the list runs.", default)] order_by: ReminderOrder,
+    ) -> Result<Walked<Connection<Reminder>>, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
-        let made = create::create(platform, viewer, input).await;
-        ReminderCreatePayload::answer(made.map(|row| Reminder::at(row, platform.clock.now())))
+        let arguments = PageArguments { first, after, last, before };
+        let counts = ctx.look_ahead().field("totalCount").exists();
+        list::list(platform, self.0, &arguments, filter.as_ref(), order_by, counts).await.map(Walked)
     }
 }
 

@@ -1,0 +1,177 @@
+//! Uploads through the API: what the memory does while they stream in, and what becomes of real files.
+//! Goal: 20 MB a second from 10 clients keep the memory within 64 MB of idle.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use futures_util::future::join_all;
+use hyper::Method;
+use support::{
+    Client, Json,
+    files::{self, Sample},
+    json, postgres,
+    process::Process,
+    text,
+    uploads::{multipart, multipart_type},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+const CLIENTS: usize = 10;
+/// Bytes of a file.
+const FILE: usize = 10_000_000;
+/// Bytes a second of one client.
+const RATE: usize = 2_000_000;
+const PIECE: usize = 64 * 1_024;
+
+const CREATE: &str = "mutation($input: AttachmentsCreateInput!) { attachmentsCreate(input: $input) { attachments { id } userErrors { code } } }";
+
+/// Runs for so many seconds on each database.
+pub async fn memory(seconds: u64) {
+    let mut missed = false;
+    for database in [None, Some(postgres::cluster().database().await)] {
+        missed |= on(database, seconds).await;
+    }
+    // A debug build is no measure.
+    if missed && !cfg!(debug_assertions) {
+        println!("uploads: a goal was missed");
+        std::process::exit(1);
+    }
+}
+
+fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'static str, String)> {
+    let mut settings = vec![
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("LOG", "off".into()),
+        ("UPLOAD_LIMIT", "1000000".into()),
+        ("FILES_PER_TASK", "1000000".into()),
+        ("STORAGE_PER_USER", "1000000000000".into()),
+    ];
+    settings.extend(database.map(|url| ("DATABASE_URL", url)));
+    settings
+}
+
+/// A task of somebody new.
+async fn begin(client: &Client) -> (String, String) {
+    let token = client.register("Ada").await.token;
+    let task = "mutation { taskCreate(input: { title: \"Files\" }) { task { id } } }";
+    let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
+    (token, task)
+}
+
+async fn on(database: Option<String>, seconds: u64) -> bool {
+    let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(&settings(&folder, database));
+    let client = Client::new(&process.address);
+    let (token, task) = begin(&client).await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let idle = process.memory_kib();
+    let address = process.address.trim_start_matches("http://").to_owned();
+    let sent = Arc::new(AtomicU64::new(0));
+    let (began, until) = (Instant::now(), Instant::now() + Duration::from_secs(seconds));
+    let body = Arc::new(body_of(&task));
+    let uploads = join_all((0..CLIENTS).map(|_| {
+        let (address, token, body, sent) = (address.clone(), token.clone(), body.clone(), sent.clone());
+        tokio::spawn(async move {
+            let mut taken = 0;
+            while Instant::now() < until {
+                taken += stream(&address, &token, &body, &sent).await;
+            }
+            taken
+        })
+    }));
+    let mut most = idle;
+    let watch = async {
+        loop {
+            most = most.max(process.memory_kib());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let taken = tokio::select! { taken = uploads => taken, () = watch => unreachable!() };
+    let took = began.elapsed().as_secs_f64();
+    let taken: usize = taken.into_iter().map(|taken| taken.expect("streamed")).sum();
+    let grown = (most - idle) as f64 / 1_024.0;
+    let met = grown <= 64.0;
+    println!(
+        "uploads {name}: {CLIENTS} clients, {taken} files of 10 MB, {:.1} MB/s for {took:.0} s; memory idle {:.0} MB, most {:.0} MB: {grown:.0} MB more (goal 64): {}",
+        sent.load(Ordering::Relaxed) as f64 / 1e6 / took,
+        idle as f64 / 1_024.0,
+        most as f64 / 1_024.0,
+        if met { "met" } else { "MISSED" }
+    );
+    !met
+}
+
+fn body_of(task: &str) -> Vec<u8> {
+    let sample =
+        Sample::new("large.txt", "text/plain", b"All work and no play. ".repeat(FILE / 22 + 1)[..FILE].to_vec());
+    let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
+    multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[("0".to_owned(), &sample)])
+}
+
+/// Sends a body at its rate; 1 when it was taken.
+async fn stream(address: &str, token: &str, body: &[u8], sent: &AtomicU64) -> usize {
+    let mut socket = TcpStream::connect(address).await.expect("connected");
+    let head = format!(
+        "POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: {}\r\nauthorization: Bearer {token}\r\n\
+         graphql-require-preflight: 1\r\ncontent-length: {}\r\n\r\n",
+        multipart_type(),
+        body.len()
+    );
+    socket.write_all(head.as_bytes()).await.expect("sent");
+    let began = Instant::now();
+    for (number, piece) in body.chunks(PIECE).enumerate() {
+        let due = Duration::from_secs_f64((number * PIECE) as f64 / RATE as f64);
+        tokio::time::sleep(due.saturating_sub(began.elapsed())).await;
+        socket.write_all(piece).await.expect("sent");
+        sent.fetch_add(piece.len() as u64, Ordering::Relaxed);
+    }
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).await.expect("answered");
+    assert!(answer.contains("attachment_"), "{answer}");
+    1
+}
+
+/// What becomes of real files: sizes, and the time from the request until they are ready.
+pub async fn table() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let process = Process::start(&settings(&folder, None));
+    let client = Client::new(&process.address);
+    let (token, task) = begin(&client).await;
+    println!("{:<28} {:>12} {:>12} {:>14} {:>10}", "file", "bytes", "kept", "pixels", "ms");
+    for sample in files::real() {
+        let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
+        let map = json!({ "0": ["variables.input.files.0"] });
+        let body = multipart(&operations, &map, &[("0".to_owned(), &sample)]);
+        let (kind, bearer) = (multipart_type(), format!("Bearer {token}"));
+        let headers =
+            [("content-type", kind.as_str()), ("authorization", bearer.as_str()), ("graphql-require-preflight", "1")];
+        let began = Instant::now();
+        let answer = client.send(Method::POST, "/graphql", &headers, body).await.json();
+        let id = text(&answer, "/data/attachmentsCreate/attachments/0/id");
+        let look = "query($id: ID!) { node(id: $id) { ... on Attachment { status optimisedSizeBytes width height } } }";
+        let file = loop {
+            let file = client.graphql(Some(&token), look, json!({ "id": id })).await["data"]["node"].take();
+            match file["status"].as_str() {
+                Some("READY") => break file,
+                Some("REJECTED") => panic!("{}: {file}", sample.name),
+                _ => tokio::time::sleep(Duration::from_millis(3)).await,
+            }
+        };
+        let took = began.elapsed().as_secs_f64() * 1_000.0;
+        let kept = file["optimisedSizeBytes"].as_u64().unwrap_or(sample.bytes.len() as u64);
+        let pixels = match (&file["width"], &file["height"]) {
+            (Json::Number(width), Json::Number(height)) => format!("{width} × {height}"),
+            _ => "–".into(),
+        };
+        println!("{:<28} {:>12} {kept:>12} {pixels:>14} {took:>10.0}", sample.name, sample.bytes.len());
+    }
+}

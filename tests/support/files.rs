@@ -1,0 +1,737 @@
+//! Files as people upload them, and files as people attack with.
+//! Promise: made here byte by byte or by crates that the house does not read with, the same at every run; nothing lies
+//! on the disk.
+
+use std::{
+    io::{Cursor, Write},
+    sync::OnceLock,
+};
+
+use base64::Engine;
+use image::{
+    DynamicImage, ExtendedColorType, GrayImage, ImageEncoder, RgbImage, RgbaImage,
+    codecs::{
+        gif::{GifEncoder, Repeat},
+        jpeg::JpegEncoder,
+        png::PngEncoder,
+    },
+};
+
+/// A file to upload.
+#[derive(Clone, Debug)]
+pub struct Sample {
+    pub name: String,
+    pub content_type: &'static str,
+    pub bytes: Vec<u8>,
+}
+
+/// A file that must be refused.
+#[derive(Clone, Debug)]
+pub struct Hostile {
+    pub file: Sample,
+    /// What it is.
+    pub what: &'static str,
+    /// Some words of the reason that must be given.
+    pub says: &'static str,
+}
+
+pub const JPEG: &str = "image/jpeg";
+pub const PNG: &str = "image/png";
+pub const GIF: &str = "image/gif";
+pub const WEBP: &str = "image/webp";
+pub const PDF: &str = "application/pdf";
+pub const DOC: &str = "application/msword";
+pub const XLS: &str = "application/vnd.ms-excel";
+pub const PPT: &str = "application/vnd.ms-powerpoint";
+pub const DOCX: &str = "application/vnd.openxmlformats-officedocument.wordprocessingml.document";
+pub const XLSX: &str = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet";
+pub const PPTX: &str = "application/vnd.openxmlformats-officedocument.presentationml.presentation";
+pub const TXT: &str = "text/plain";
+
+/// Where the photo was taken, as it stands in its EXIF: must be nowhere in what comes out.
+pub const CAMERA: &str = "Spacedly Test Camera";
+/// What the comments of the other images say: must be nowhere in what comes out.
+pub const SECRET: &str = "GPS 52.5200 N 13.4050 E";
+
+/// One of each type, as programs make them.
+pub fn real() -> Vec<Sample> {
+    let sample = |name: &str, content_type, bytes| Sample { name: name.to_owned(), content_type, bytes };
+    vec![
+        sample("photo.jpg", JPEG, photo()),
+        sample("logo.png", PNG, logo()),
+        sample("animation.gif", GIF, animation()),
+        sample("picture.webp", WEBP, picture()),
+        sample("document.pdf", PDF, pdf()),
+        sample("letter.docx", DOCX, package("word/document.xml", &[])),
+        sample("table.xlsx", XLSX, package("xl/workbook.xml", &[])),
+        sample("slides.pptx", PPTX, package("ppt/presentation.xml", &[])),
+        sample("old letter.doc", DOC, compound("WordDocument", None)),
+        sample("old table.xls", XLS, compound("Workbook", None)),
+        sample("old slides.ppt", PPT, compound("PowerPoint Document", None)),
+        sample("notes.txt", TXT, "Äpfel, Öl und Übung für Zoë.\r\n\tΚαλημέρα — 10 € < 20 €\n".repeat(40).into_bytes()),
+    ]
+}
+
+/// Numbers that look like chance, and are the same at every run (xorshift; Marsaglia, 2003).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+    }
+
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    /// Below `most`.
+    pub fn below(&mut self, most: usize) -> usize {
+        (self.roll() % most.max(1) as u64) as usize
+    }
+}
+
+/// The corners' colours as they are stored: red, green, blue and yellow, clockwise from the top left.
+pub const CORNERS: [[u8; 3]; 4] = [[200, 60, 60], [60, 200, 60], [60, 60, 200], [200, 200, 60]];
+
+/// Four quarters of one colour each, with noise as cameras make it.
+pub fn quarters(width: u32, height: u32, noise: u8) -> RgbImage {
+    let mut dice = Dice::new(7);
+    let mut pixels = Vec::with_capacity(width as usize * height as usize * 3);
+    for y in 0..height {
+        for x in 0..width {
+            let corner = match (x < width / 2, y < height / 2) {
+                (true, true) => CORNERS[0],
+                (false, true) => CORNERS[1],
+                (false, false) => CORNERS[2],
+                (true, false) => CORNERS[3],
+            };
+            let roll = dice.roll().to_le_bytes();
+            for channel in 0..3 {
+                let by = if noise == 0 { 0 } else { roll[channel] % noise };
+                pixels.push(corner[channel] - noise / 2 + by);
+            }
+        }
+    }
+    RgbImage::from_raw(width, height, pixels).expect("the size")
+}
+
+/// Twelve megapixels and about five megabytes, lying on its side (Orientation 6), with the place it was taken at.
+pub fn photo() -> Vec<u8> {
+    static PHOTO: OnceLock<Vec<u8>> = OnceLock::new();
+    PHOTO
+        .get_or_init(|| {
+            let small = DynamicImage::from(quarters(1000, 750, 96));
+            let large = small.resize_exact(4000, 3000, image::imageops::FilterType::Triangle);
+            with_exif(&jpeg(&large, 92), 6)
+        })
+        .clone()
+}
+
+pub fn jpeg(image: &DynamicImage, quality: u8) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    JpegEncoder::new_with_quality(&mut bytes, quality).encode_image(image).expect("a JPEG");
+    bytes
+}
+
+/// The quarters in 32 × 32, in the inks of a printer as Adobe stores them (inverted). Made with libjpeg.
+pub fn inks() -> Vec<u8> {
+    decoded(INKS)
+}
+
+/// The quarters in 32 × 32, in ten scans that become finer. Made with libjpeg.
+pub fn progressive() -> Vec<u8> {
+    decoded(PROGRESSIVE)
+}
+
+fn decoded(base64: &str) -> Vec<u8> {
+    base64::engine::general_purpose::STANDARD.decode(base64).expect("base64")
+}
+
+const INKS: &str = "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwANCQoLCggNCwoLDg4NDxMgFRMSEhMnHB4XIC4pMTAuKS0sMzpKPjM2RjcsLUBXQUZMTlJTUjI+WmFaUG\
+     BKUVJP/8AAFAgAIAAgBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAAHBv/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZ\
+     AEsAAD8A1jKsqpwAlKrAAKslIACUqsAAqwAAlKUqsACrKslIAJSlKrAA/9k=";
+const PROGRESSIVE: &str = "/9j/4AAQSkZJRgABAQAAAQABAAD/2wBDAA0JCgsKCA0LCgsODg0PEyAVExISEyccHhcgLikxMC4pLSwzOko+MzZGNywtQFdBRkxOUlNSMj5aYV\
+     pQYEpRUk//2wBDAQ4ODhMREyYVFSZPNS01T09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT09PT0//wgARCAAg\
+     ACADAREAAhEBAxEB/8QAFgABAQEAAAAAAAAAAAAAAAAAAAQG/8QAFwEBAQEBAAAAAAAAAAAAAAAAAAMGBf/aAAwDAQACEAMQAAABnh1BZHNCO2\
+     lFkc0LYdQZ7URGhy9hntREf//EABQQAQAAAAAAAAAAAAAAAAAAAED/2gAIAQEAAQUCB//EABQRAQAAAAAAAAAAAAAAAAAAAED/2gAIAQMBAT8B\
+     B//EABQRAQAAAAAAAAAAAAAAAAAAAED/2gAIAQIBAT8BB//EABQQAQAAAAAAAAAAAAAAAAAAAED/2gAIAQEABj8CB//EABQQAQAAAAAAAAAAAA\
+     AAAAAAAED/2gAIAQEAAT8hB//aAAwDAQACAAMAAAAQAkAkAAAA/8QAFBEBAAAAAAAAAAAAAAAAAAAAQP/aAAgBAwEBPxAH/8QAFBEBAAAAAAAA\
+     AAAAAAAAAAAAQP/aAAgBAgEBPxAH/8QAFBABAAAAAAAAAAAAAAAAAAAAQP/aAAgBAQABPxAH/9k=";
+
+/// A TIFF block with a camera, an orientation and a place (EXIF 2.32 §4.6).
+pub fn exif(orientation: u16) -> Vec<u8> {
+    let mut tiff = b"MM\0\x2A\0\0\0\x08\0\x03".to_vec();
+    let camera = format!("{CAMERA}\0");
+    let gps = 8 + 2 + 3 * 12 + 4;
+    let camera_at = gps + 2 + 2 * 12 + 4;
+    let mut entry = |tag: u16, kind: u16, count: u32, value: [u8; 4]| {
+        tiff.extend(tag.to_be_bytes());
+        tiff.extend(kind.to_be_bytes());
+        tiff.extend(count.to_be_bytes());
+        tiff.extend(value);
+    };
+    let [high, low] = orientation.to_be_bytes();
+    entry(0x0110, 2, camera.len() as u32, (camera_at as u32).to_be_bytes());
+    entry(0x0112, 3, 1, [high, low, 0, 0]);
+    entry(0x8825, 4, 1, (gps as u32).to_be_bytes());
+    tiff.extend([0; 4]);
+    tiff.extend([0, 2]);
+    let latitude_at = camera_at + camera.len();
+    for (tag, kind, count, value) in [(1_u16, 2_u16, 2_u32, *b"N\0\0\0"), (2, 5, 3, (latitude_at as u32).to_be_bytes())]
+    {
+        tiff.extend(tag.to_be_bytes());
+        tiff.extend(kind.to_be_bytes());
+        tiff.extend(count.to_be_bytes());
+        tiff.extend(value);
+    }
+    tiff.extend([0; 4]);
+    tiff.extend(camera.as_bytes());
+    for (above, below) in [(52_u32, 1_u32), (31, 1), (1200, 100)] {
+        tiff.extend(above.to_be_bytes());
+        tiff.extend(below.to_be_bytes());
+    }
+    tiff
+}
+
+/// Puts an EXIF block and a comment into a JPEG.
+pub fn with_exif(jpeg: &[u8], orientation: u16) -> Vec<u8> {
+    let exif = [b"Exif\0\0".to_vec(), exif(orientation)].concat();
+    let with = with_segment(jpeg, 0xE1, &exif);
+    with_segment(&with, 0xFE, SECRET.as_bytes())
+}
+
+/// Puts a segment behind the first marker of a JPEG.
+pub fn with_segment(jpeg: &[u8], code: u8, content: &[u8]) -> Vec<u8> {
+    let length = (content.len() as u16 + 2).to_be_bytes();
+    [&jpeg[..2], &[0xFF, code], &length, content, &jpeg[2..]].concat()
+}
+
+/// A disc on nothing, with a comment.
+pub fn logo() -> Vec<u8> {
+    let image = RgbaImage::from_fn(480, 320, |x, y| {
+        let (dx, dy) = (i64::from(x) - 240, i64::from(y) - 160);
+        let inside = dx * dx + dy * dy < 140 * 140;
+        image::Rgba([(x / 2) as u8, y as u8, 120, if inside { 255 } else { 0 }])
+    });
+    with_chunk(&png(&DynamicImage::from(image)), b"tEXt", format!("Comment\0{SECRET}").as_bytes())
+}
+
+pub fn png(image: &DynamicImage) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let color: ExtendedColorType = image.color().into();
+    PngEncoder::new(&mut bytes).write_image(image.as_bytes(), image.width(), image.height(), color).expect("a PNG");
+    bytes
+}
+
+/// The checksum of PNG and ZIP (W3C PNG, annex D).
+pub fn crc32(bytes: &[u8]) -> u32 {
+    !bytes.iter().fold(u32::MAX, |crc, byte| {
+        (0..8).fold(crc ^ u32::from(*byte), |crc, _| if crc & 1 == 1 { crc >> 1 ^ 0xEDB8_8320 } else { crc >> 1 })
+    })
+}
+
+/// A chunk of a PNG.
+pub fn chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let named = [name.as_slice(), content].concat();
+    [(content.len() as u32).to_be_bytes().as_slice(), &named, &crc32(&named).to_be_bytes()].concat()
+}
+
+/// A PNG with the checksums that fit to its chunks, as far as it has whole ones.
+pub fn with_checksums(png: &[u8]) -> Vec<u8> {
+    let mut rest = png.get(8..).unwrap_or_default();
+    let mut made = png.get(..8).unwrap_or(png).to_vec();
+    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+        let length = u32::from_be_bytes(*length) as usize;
+        let (Some(name), Some(content)) = (behind.first_chunk(), behind.get(4..length.saturating_add(4))) else {
+            break;
+        };
+        made.extend(chunk(name, content));
+        rest = behind.get(length + 8..).unwrap_or_default();
+    }
+    made.extend(rest);
+    made
+}
+
+/// Puts a chunk behind the header of a PNG.
+pub fn with_chunk(png: &[u8], name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    [&png[..33], &chunk(name, content), &png[33..]].concat()
+}
+
+/// Gives a PNG another size in its header, with the checksum that fits.
+pub fn claiming(png: &[u8], width: u32, height: u32) -> Vec<u8> {
+    let header = [&width.to_be_bytes(), &height.to_be_bytes(), &png[24..29]].concat();
+    [&png[..8], &chunk(b"IHDR", &header), &png[33..]].concat()
+}
+
+/// Five frames of a moving square, a tenth of a second each, for ever; with a comment.
+pub fn animation() -> Vec<u8> {
+    let gif = gif(120, 80, 5);
+    // Behind the screen and its table of colours.
+    let at = 13 + if gif[10] & 0x80 == 0 { 0 } else { 3 << ((gif[10] & 7) + 1) };
+    [&gif[..at], b"\x21\xFE", &[SECRET.len() as u8], SECRET.as_bytes(), &[0], &gif[at..]].concat()
+}
+
+pub fn gif(width: u32, height: u32, frames: u32) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let mut encoder = GifEncoder::new_with_speed(&mut bytes, 30);
+    encoder.set_repeat(Repeat::Infinite).expect("a loop");
+    for frame in 0..frames {
+        let mut image = RgbaImage::new(width, height);
+        let side = (height / 4).max(1);
+        for y in 0..side {
+            for x in 0..side {
+                image.put_pixel((frame * side + x) % width, height / 3 + y, image::Rgba([220, 40, 40, 255]));
+            }
+        }
+        let delay = image::Delay::from_numer_denom_ms(100, 1);
+        encoder.encode_frame(image::Frame::from_parts(image, 0, 0, delay)).expect("a frame");
+    }
+    drop(encoder);
+    bytes
+}
+
+/// Lossy, opaque, with EXIF.
+pub fn picture() -> Vec<u8> {
+    let image = quarters(640, 480, 40);
+    let encoded = webp::Encoder::from_rgb(image.as_raw(), 640, 480).encode(90.0).to_vec();
+    let extended = [&[0x08, 0, 0, 0], &639_u32.to_le_bytes()[..3], &479_u32.to_le_bytes()[..3]].concat();
+    riff(&[riff_chunk(b"VP8X", &extended), encoded[12..].to_vec(), riff_chunk(b"EXIF", &exif(1))].concat())
+}
+
+pub fn riff_chunk(name: &[u8; 4], content: &[u8]) -> Vec<u8> {
+    let pad: &[u8] = if content.len() % 2 == 1 { &[0] } else { &[] };
+    [name.as_slice(), &(content.len() as u32).to_le_bytes(), content, pad].concat()
+}
+
+pub fn riff(chunks: &[u8]) -> Vec<u8> {
+    [b"RIFF".as_slice(), &(chunks.len() as u32 + 4).to_le_bytes(), b"WEBP", chunks].concat()
+}
+
+/// One page that says something, with a table of references that is right.
+pub fn pdf() -> Vec<u8> {
+    let text = "BT /F1 24 Tf 72 720 Td (Hello from Spacedly) Tj ET";
+    let objects = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>"
+            .to_owned(),
+        format!("<< /Length {} >>\nstream\n{text}\nendstream", text.len()),
+        "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>".to_owned(),
+    ];
+    let mut pdf = b"%PDF-1.4\n%\xE2\xE3\xCF\xD3\n".to_vec();
+    let mut table = String::from("xref\n0 6\n0000000000 65535 f \n");
+    for (number, object) in (1..).zip(objects) {
+        table += &format!("{:010} 00000 n \n", pdf.len());
+        pdf.extend(format!("{number} 0 obj\n{object}\nendobj\n").bytes());
+    }
+    let at = pdf.len();
+    pdf.extend(format!("{table}trailer\n<< /Size 6 /Root 1 0 R >>\nstartxref\n{at}\n%%EOF\n").bytes());
+    pdf
+}
+
+/// An Office file with its main part, and others besides.
+pub fn package(main: &str, others: &[&str]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default().compression_method(zip::CompressionMethod::Stored);
+    let kind = match main.split('/').next() {
+        Some("xl") => "spreadsheetml.sheet",
+        Some("ppt") => "presentationml.presentation",
+        _ => "wordprocessingml.document",
+    };
+    let types = format!(
+        r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types"><Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/><Override PartName="/{main}" ContentType="application/vnd.openxmlformats-officedocument.{kind}.main+xml"/></Types>"#
+    );
+    let relations = format!(
+        r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?><Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships"><Relationship Id="rId1" Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument" Target="{main}"/></Relationships>"#
+    );
+    let document = r#"<?xml version="1.0" encoding="UTF-8" standalone="yes"?><w:document xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"><w:body><w:p><w:r><w:t>Hello</w:t></w:r></w:p></w:body></w:document>"#;
+    let parts = [("[Content_Types].xml", types.as_str()), ("_rels/.rels", &relations), (main, document)];
+    for (name, content) in parts.into_iter().chain(others.iter().map(|name| (*name, "something"))) {
+        writer.start_file(name, options).expect("an entry");
+        writer.write_all(content.as_bytes()).expect("its bytes");
+    }
+    writer.finish().expect("an archive").into_inner()
+}
+
+/// An old Office file: a Compound File with a stream, and a storage besides.
+pub fn compound(stream: &str, storage: Option<&str>) -> Vec<u8> {
+    let mut file = cfb::CompoundFile::create(Cursor::new(Vec::new())).expect("a file");
+    file.create_stream(format!("/{stream}")).expect("a stream").write_all(&[0xEC; 9000]).expect("its bytes");
+    file.create_stream("/\u{5}SummaryInformation").expect("a stream").write_all(&[1; 300]).expect("its bytes");
+    if let Some(storage) = storage {
+        file.create_storage(format!("/{storage}")).expect("a storage");
+    }
+    file.flush().expect("written");
+    file.into_inner().into_inner()
+}
+
+pub const COMPLETE: &str = "not complete";
+pub const TWO: &str = "second file";
+pub const BROKEN: &str = "damaged";
+pub const OTHER: &str = "ccepted";
+pub const NAMED: &str = "its name";
+pub const LARGE: &str = "megapixels";
+
+/// Files that must be refused, each for its own reason.
+pub fn hostile() -> Vec<Hostile> {
+    let mut all = Vec::new();
+    bombs(&mut all);
+    two_in_one(&mut all);
+    wrong_names(&mut all);
+    packages(&mut all);
+    incomplete(&mut all);
+    broken(&mut all);
+    all
+}
+
+fn add(
+    all: &mut Vec<Hostile>,
+    what: &'static str,
+    name: &str,
+    content_type: &'static str,
+    bytes: impl AsRef<[u8]>,
+    says: &'static str,
+) {
+    let file = Sample { name: name.to_owned(), content_type, bytes: bytes.as_ref().to_vec() };
+    all.push(Hostile { file, what, says });
+}
+
+fn small() -> DynamicImage {
+    DynamicImage::from(quarters(32, 24, 16))
+}
+
+fn bombs(all: &mut Vec<Hostile>) {
+    let png_small = png(&small());
+    add(all, "a PNG that claims 60 000 × 60 000", "a.png", PNG, claiming(&png_small, 60_000, 60_000), LARGE);
+    let mut bytes = jpeg(&small(), 80);
+    let frame = bytes.windows(2).position(|two| two == [0xFF, 0xC0]).expect("a frame") + 5;
+    bytes[frame..frame + 4].copy_from_slice(&[0xEA, 0x60, 0xEA, 0x60]);
+    add(all, "a JPEG that claims 60 000 × 60 000", "a.jpg", JPEG, bytes, LARGE);
+    let mut bytes = gif(16, 16, 1);
+    bytes[6..10].copy_from_slice(&[0x60, 0xEA, 0x60, 0xEA]);
+    add(all, "a GIF that claims 60 000 × 60 000", "a.gif", GIF, bytes, LARGE);
+    let mut bytes = gif(16, 16, 1);
+    let frame = bytes.windows(5).position(|five| five == [0x2C, 0, 0, 0, 0]).expect("a frame") + 5;
+    bytes[frame..frame + 4].copy_from_slice(&[0xFF, 0xFF, 0xFF, 0xFF]);
+    add(all, "a small GIF with a frame of 65 535 × 65 535", "a.gif", GIF, bytes, "memory");
+    let still = webp::Encoder::from_rgb(quarters(16, 16, 8).as_raw(), 16, 16).encode(80.0).to_vec();
+    let side = 59_999_u32.to_le_bytes();
+    let extended = [&[0x02, 0, 0, 0], &side[..3], &side[..3]].concat();
+    let frame = [[0; 6].as_slice(), &[15, 0, 0, 15, 0, 0], &[100, 0, 0, 0], &still[12..]].concat();
+    let chunks = [riff_chunk(b"VP8X", &extended), riff_chunk(b"ANIM", &[0; 6]), riff_chunk(b"ANMF", &frame)].concat();
+    add(all, "a WebP that claims 60 000 × 60 000", "a.webp", WEBP, riff(&chunks), LARGE);
+    let mut bytes = still.clone();
+    bytes[26..30].copy_from_slice(&[0xFF, 0x3F, 0xFF, 0x3F]);
+    add(all, "a WebP whose bitstream claims 16 383 × 16 383", "a.webp", WEBP, &bytes, LARGE);
+    let extended = [[0; 4].as_slice(), &[15, 0, 0], &[15, 0, 0]].concat();
+    let chunks = [riff_chunk(b"VP8X", &extended), bytes[12..].to_vec()].concat();
+    add(all, "a small WebP around a bitstream of 16 383 × 16 383", "a.webp", WEBP, riff(&chunks), BROKEN);
+    add(all, "a PNG of 7 000 × 7 000 zeros", "a.png", PNG, zeros(7000, 7000), LARGE);
+    let expands = claiming(&zeros(3000, 3000), 10, 10);
+    add(all, "a PNG of 10 × 10 with nine million pixels", "a.png", PNG, expands, BROKEN);
+    let one = gif(4000, 4000, 1);
+    let frame = one.windows(2).position(|two| two == [0x21, 0xF9]).expect("a frame");
+    let frames = one[frame..one.len() - 1].repeat(60);
+    let bytes = [&one[..frame], &frames, &[0x3B]].concat();
+    add(all, "a GIF of sixty frames of 4 000 × 4 000", "a.gif", GIF, bytes, "frames");
+    let tiny = gif(300, 300, 1);
+    let frame = tiny.windows(2).position(|two| two == [0x21, 0xF9]).expect("a frame");
+    let bytes = [&tiny[..frame], &tiny[frame..tiny.len() - 1].repeat(5000), &[0x3B]].concat();
+    add(all, "a GIF of five thousand frames", "a.gif", GIF, bytes, "frames");
+    add(
+        all,
+        "an APNG with more frames than it has",
+        "a.png",
+        PNG,
+        with_chunk(&png_small, b"acTL", &[0, 0, 0xFF, 0xFF, 0, 0, 0, 0]),
+        BROKEN,
+    );
+}
+
+fn zeros(width: u32, height: u32) -> Vec<u8> {
+    png(&DynamicImage::from(GrayImage::new(width, height)))
+}
+
+fn two_in_one(all: &mut Vec<Hostile>) {
+    let (jpg, png, gif, webp, pdf) = (jpeg(&small(), 80), png(&small()), gif(16, 16, 2), picture(), pdf());
+    let docx = package("word/document.xml", &[]);
+    let script = b"<script>alert(document.domain)</script>";
+    let with = |one: &[u8], other: &[u8]| [one, other].concat();
+    add(all, "a JPEG with a ZIP behind it", "a.jpg", JPEG, with(&jpg, &docx), TWO);
+    add(all, "a JPEG with PHP behind it", "a.jpg", JPEG, with(&jpg, b"\n<?php system($_GET['c']); ?>"), TWO);
+    add(all, "a JPEG with an archive in its comment", "a.jpg", JPEG, with_segment(&jpg, 0xFE, &docx), TWO);
+    add(all, "a JPEG with a program behind it", "a.jpg", JPEG, with(&jpg, &exe()), TWO);
+    add(
+        all,
+        "a JPEG with zeros and an archive behind it",
+        "a.jpg",
+        JPEG,
+        [&jpg, &[0; 90_000][..], &docx].concat(),
+        TWO,
+    );
+    add(all, "a PNG with HTML behind it", "a.png", PNG, with(&png, b"<HTML><BODY ONLOAD=alert(1)>"), TWO);
+    add(all, "a PNG with a PDF behind it", "a.png", PNG, with(&png, &pdf), TWO);
+    add(all, "a PNG with a RAR behind it", "a.png", PNG, with(&png, b"Rar!\x1a\x07\x01\0........"), TWO);
+    add(all, "a GIF with a Java archive behind it", "a.gif", GIF, with(&gif, &package("Evil.class", &[])), TWO);
+    add(all, "a GIF with a script behind it", "a.gif", GIF, with(&gif, script), TWO);
+    add(all, "a GIF that is JavaScript", "a.gif", GIF, b"GIF89a=1;/*\0\0*/;alert(document.domain)//;", BROKEN);
+    add(all, "a GIF that is JavaScript in a comment", "a.gif", GIF, b"GIF89a/*\x0a\0\0\0\0;*/=1;alert(1)//", BROKEN);
+    add(all, "a WebP with a 7z behind it", "a.webp", WEBP, with(&webp, b"7z\xbc\xaf\x27\x1c\0\x04......"), TWO);
+    add(all, "a WebP with SVG behind it", "a.webp", WEBP, with(&webp, b"<svg onload=alert(1)>"), TWO);
+    add(all, "a PDF with a ZIP behind it", "a.pdf", PDF, with(&pdf, &docx), TWO);
+    add(all, "a ZIP with a PDF behind it", "a.docx", DOCX, with(&docx, &pdf), COMPLETE_OR_TWO);
+    let inside = [&pdf[..pdf.len() - 6], b"%", &docx, b"\n%%EOF\n"].concat();
+    add(all, "a PDF with a ZIP inside", "a.pdf", PDF, inside, TWO);
+    add(
+        all,
+        "a PDF with HTML in its header",
+        "a.pdf",
+        PDF,
+        with(b"%PDF-1.4\n<html><script>1</script>\n", &pdf[9..]),
+        TWO,
+    );
+    add(all, "a PDF with a script behind it", "a.pdf", PDF, with(&pdf, script), TWO);
+    add(all, "a document with HTML before it", "a.docx", DOCX, with(b"<html><!--", &docx), OTHER);
+    add(all, "a text with a PDF in it", "a.txt", TXT, with(b"Dear all,\n", b"%PDF-1.4\n1 0 obj\n"), TWO);
+    let stub = [b"PK\x03\x04\x14\0\0\0\0\0".as_slice(), &[0; 20], b"%PDF-1.4", &docx].concat();
+    add(all, "a ZIP with a PDF in front", "a.docx", DOCX, stub, TWO);
+    let shifted = [&docx[..30], &[0; 64], &docx[30..]].concat();
+    add(all, "a document whose offsets are wrong", "a.docx", DOCX, shifted, TWO);
+    add(
+        all,
+        "an old document with an archive behind it",
+        "a.doc",
+        DOC,
+        {
+            let mut doc = compound("WordDocument", None);
+            doc.extend(&docx);
+            doc
+        },
+        TWO,
+    );
+}
+
+/// `ZIP + PDF`: the end record of the ZIP is not at the end.
+const COMPLETE_OR_TWO: &str = "pload";
+
+fn exe() -> Vec<u8> {
+    [
+        b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0".as_slice(),
+        &[0; 48],
+        b"This program cannot be run in DOS mode.\r\n",
+        b"PE\0\0",
+    ]
+    .concat()
+}
+
+fn wrong_names(all: &mut Vec<Hostile>) {
+    let svg = br#"<?xml version="1.0"?><svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>"#;
+    let html = b"\r\n <!DOCTYPE HTML><title>x</title><script>alert(1)</script>";
+    let elf = [b"\x7fELF\x02\x01\x01".as_slice(), &[0; 200]].concat();
+    add(all, "an SVG as itself", "a.svg", PNG, svg, OTHER);
+    add(all, "an SVG as PNG", "a.png", PNG, svg, OTHER);
+    add(all, "an SVG as text", "a.txt", TXT, svg, OTHER);
+    add(all, "an SVG without its declaration as text", "a.txt", TXT, b"\xEF\xBB\xBF  <svg/onload=alert(1)>", OTHER);
+    add(all, "HTML as text", "a.txt", TXT, html, OTHER);
+    let wide: Vec<u8> = [0xFF, 0xFE].into_iter().chain(html.iter().flat_map(|byte| [*byte, 0])).collect();
+    add(all, "HTML in UTF-16 as text", "a.txt", TXT, wide, OTHER);
+    add(all, "HTML as PDF", "a.pdf", PDF, html, OTHER);
+    add(all, "PHP as text", "a.txt", TXT, b"<?php echo 1;", OTHER);
+    add(all, "a text as a page", "a.html", TXT, b"Hello <script>alert(1)</script>", NAMED);
+    add(all, "a text as a program", "a.txt.exe. .", TXT, b"Hello", NAMED);
+    add(all, "a PDF as Word", "a.docx", DOCX, pdf(), NAMED);
+    add(all, "a PDF that is announced as text", "a.pdf", TXT, pdf(), "announced");
+    add(all, "Word as Excel", "a.xlsx", XLSX, package("word/document.xml", &[]), NAMED);
+    add(all, "old Word as old Excel", "a.xls", XLS, compound("WordDocument", None), NAMED);
+    add(all, "a PNG as PDF", "a.pdf", PDF, logo(), NAMED);
+    add(all, "a PNG as SVG", "a.svg", PNG, logo(), NAMED);
+    add(all, "a program as PDF", "a.pdf", PDF, exe(), OTHER);
+    add(all, "a program as JPEG", "a.jpg", JPEG, exe(), OTHER);
+    add(all, "an ELF as text", "a.txt", TXT, elf, OTHER);
+    add(
+        all,
+        "a shell archive as text",
+        "a.txt",
+        TXT,
+        b"#!/bin/sh\ntail -n +4 $0 | tar x\nexit\n\x1f\x8b\x08\0\0",
+        OTHER,
+    );
+    add(all, "half a character of UTF-16 as text", "a.txt", TXT, b"\xFF\xFEa\0\0\xD8b\0", OTHER);
+    add(all, "a film as WebP", "a.webp", WEBP, [b"RIFF\x24\0\0\0AVI LIST".as_slice(), &[0; 32]].concat(), OTHER);
+    add(all, "an archive as PNG", "a.png", PNG, b"Rar!\x1a\x07\x01\0\0\0\0\0", OTHER);
+    add(all, "a bitmap as PNG", "a.png", PNG, [b"BM".as_slice(), &[0; 60]].concat(), OTHER);
+}
+
+fn packages(all: &mut Vec<Hostile>) {
+    let word = "word/document.xml";
+    add(all, "a document with macros", "a.docx", DOCX, package(word, &["word/vbaProject.bin"]), "macros");
+    add(
+        all,
+        "a workbook with old macros",
+        "a.xlsx",
+        XLSX,
+        package("xl/workbook.xml", &["xl/macrosheets/a.xml"]),
+        "macros",
+    );
+    add(all, "an old document with macros", "a.doc", DOC, compound("WordDocument", Some("Macros")), "macros");
+    add(all, "an old workbook with macros", "a.xls", XLS, compound("Workbook", Some("_VBA_PROJECT_CUR")), "macros");
+    let other = |name: &str| package(word, &[name]);
+    add(all, "a document with a way up", "a.docx", DOCX, renamed(&other("aa/evil.xml"), b"aa/", b"../"), BROKEN);
+    add(
+        all,
+        "a document with an absolute path",
+        "a.docx",
+        DOCX,
+        renamed(&other("aetc/cron"), b"aetc", b"/etc"),
+        BROKEN,
+    );
+    add(
+        all,
+        "a document with a path of Windows",
+        "a.docx",
+        DOCX,
+        renamed(&other("wordx2.xml"), b"wordx2", b"word\\2"),
+        BROKEN,
+    );
+    add(
+        all,
+        "a document with an entry twice",
+        "a.docx",
+        DOCX,
+        renamed(&other("word/document.xmk"), b"xmk", b"xml"),
+        BROKEN,
+    );
+    add(all, "a document that is Word and Excel", "a.docx", DOCX, other("xl/workbook.xml"), BROKEN);
+    add(all, "a document that is a Java archive", "a.docx", DOCX, other("META-INF/MANIFEST.MF"), TWO);
+    add(all, "a plain archive", "a.docx", DOCX, package("readme.md", &[]), OTHER);
+    add(all, "a Compound File of an installer", "a.doc", DOC, compound("\u{4840}\u{3F3F}\u{4577}", None), OTHER);
+    add(all, "a document behind a password", "a.docx", DOCX, compound("EncryptedPackage", None), "password");
+    let swollen = |size: u32| {
+        let mut bytes = package(word, &[]);
+        for (at, four) in [(22, b"PK\x03\x04"), (24, b"PK\x01\x02")] {
+            let header = bytes.windows(4).rposition(|window| window == four).expect("a header");
+            bytes[header + at..header + at + 4].copy_from_slice(&size.to_le_bytes());
+        }
+        bytes
+    };
+    add(all, "a document of four gigabytes", "a.docx", DOCX, swollen(0xFFFF_FFF0), "larger");
+    add(all, "a document that swells 30 000-fold", "a.docx", DOCX, swollen(11 << 20), "larger");
+    let mut bytes = package(word, &[]);
+    let second = bytes.windows(4).rposition(|four| four == b"PK\x01\x02").expect("a header");
+    bytes[second + 42..second + 46].fill(0);
+    add(all, "a document whose entries lie over each other", "a.docx", DOCX, bytes, BROKEN);
+    let mut bytes = package(word, &[]);
+    let end = bytes.len() - 22;
+    bytes[end + 8..end + 12].fill(0xFE);
+    add(all, "a document of 65 278 entries", "a.docx", DOCX, bytes, BROKEN);
+    let mut bytes = compound("WordDocument", None);
+    bytes[48..52].copy_from_slice(&[0xF0, 0xFF, 0, 0]);
+    add(all, "an old document whose directory lies outside", "a.doc", DOC, bytes, COMPLETE);
+    let mut bytes = compound("WordDocument", None);
+    let directory = bytes[48..52].to_vec();
+    let entry = 4096 + 4 * usize::from(directory[0]);
+    bytes[entry..entry + 4].copy_from_slice(&directory);
+    add(all, "an old document whose directory goes in a circle", "a.doc", DOC, bytes, BROKEN);
+}
+
+/// Gives an entry of a ZIP another name of the same length, in both headers.
+fn renamed(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    while let Some(at) = bytes.windows(from.len()).position(|window| window == from) {
+        bytes[at..at + to.len()].copy_from_slice(to);
+    }
+    bytes
+}
+
+fn incomplete(all: &mut Vec<Hostile>) {
+    let mut samples = real();
+    samples.push(Sample { name: "small.jpg".to_owned(), content_type: JPEG, bytes: jpeg(&small(), 80) });
+    for file in samples {
+        let Sample { name, content_type, bytes } = file;
+        let empty = Sample { name: name.clone(), content_type, bytes: Vec::new() };
+        all.push(Hostile { file: empty, what: "a file without a byte", says: "empty" });
+        if content_type == TXT {
+            continue;
+        }
+        let half = bytes[..bytes.len() / 2].to_vec();
+        let half = Sample { name: name.clone(), content_type, bytes: half };
+        all.push(Hostile { file: half, what: "the first half of a file", says: COMPLETE });
+        // The last sector of an old document may be shorter than the others.
+        let missing = if matches!(content_type, DOC | XLS | PPT) { 4097 } else { 7 };
+        let most = Sample { name, content_type, bytes: bytes[..bytes.len() - missing].to_vec() };
+        all.push(Hostile { file: most, what: "a file without its end", says: "pload" });
+    }
+}
+
+fn broken(all: &mut Vec<Hostile>) {
+    let mut bytes = png(&small());
+    let data = bytes.windows(4).position(|four| four == b"IDAT").expect("data") + 20;
+    bytes[data] ^= 0xFF;
+    add(all, "a PNG whose checksum is wrong", "a.png", PNG, &bytes, BROKEN);
+    let mut bytes = jpeg(&small(), 90);
+    let scan = bytes.windows(2).position(|two| two == [0xFF, 0xDA]).expect("a scan") + 20;
+    let end = bytes.len() - 2;
+    bytes[scan..end].fill(0xFE);
+    add(all, "a JPEG whose codes are nonsense", "a.jpg", JPEG, &bytes, BROKEN);
+    let whole = jpeg(&DynamicImage::from(quarters(640, 480, 60)), 90);
+    let cut = [&whole[..whole.len() * 2 / 3], &[0xFF, 0xD9]].concat();
+    add(all, "a JPEG that ends too early, with an end", "a.jpg", JPEG, cut, BROKEN);
+    let whole = progressive();
+    let scan = whole.windows(2).position(|two| two == [0xFF, 0xDA]).expect("a scan") + 20;
+    let cut = [&whole[..scan], &[0xFF, 0xD9]].concat();
+    add(all, "a progressive JPEG that ends too early, with an end", "a.jpg", JPEG, cut, BROKEN);
+    let mut bytes = jpeg(&small(), 90);
+    let table = bytes.windows(2).position(|two| two == [0xFF, 0xC4]).expect("a table") + 5;
+    bytes[table..table + 16].fill(0xFF);
+    add(all, "a JPEG whose tables are nonsense", "a.jpg", JPEG, &bytes, "pload");
+    let bytes = [&png(&small())[..33], &chunk(b"IDAT", b"\x78\x9c\x03\0\0\0\0\x01"), &chunk(b"IEND", b"")].concat();
+    add(all, "a PNG without pixels", "a.png", PNG, bytes, BROKEN);
+    add(all, "a PNG with a part that nobody knows", "a.png", PNG, with_chunk(&png(&small()), b"EVIL", b"x"), BROKEN);
+    let mut bytes = gif(64, 64, 2);
+    let frame = bytes.windows(5).position(|five| five == [0x2C, 0, 0, 0, 0]).expect("a frame");
+    let data = frame + 10 + 3 * (1 << ((bytes[frame + 9] & 7) + 1)) + 1;
+    let short = [&bytes[..data], &[2, 0x44, 0x01, 0], &[0x3B]].concat();
+    add(all, "a GIF with a few pixels of many", "a.gif", GIF, short, BROKEN);
+    bytes[data + 1..data + 12].fill(0xFF);
+    add(all, "a GIF whose codes are nonsense", "a.gif", GIF, &bytes, BROKEN);
+    let mut bytes = picture();
+    let data = bytes.windows(4).position(|four| four == b"VP8 ").expect("data") + 18;
+    bytes[data..data + 40].fill(0xFF);
+    add(all, "a WebP whose bitstream is nonsense", "a.webp", WEBP, &bytes, BROKEN);
+    let bytes = riff(&riff_chunk(b"ICCP", &[0; 200]));
+    add(all, "a WebP without an image", "a.webp", WEBP, bytes, BROKEN);
+}
+
+/// A file with a few bytes changed, left out, doubled, or without its end.
+pub fn mutated(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..=dice.below(6) {
+        // Headers are at the beginning and at the end.
+        let length = bytes.len();
+        let at = match dice.below(4) {
+            0 => dice.below(length.min(64)),
+            1 => length.saturating_sub(1 + dice.below(length.min(600))),
+            _ => dice.below(length),
+        };
+        let end = (at + 1 + dice.below(40)).min(length);
+        match dice.below(8) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..end)),
+            2 => {
+                let piece = bytes.get(at..end).unwrap_or_default().to_vec();
+                bytes.splice(at..at, piece);
+            }
+            3 => bytes.get_mut(at..end).unwrap_or_default().fill(dice.roll() as u8),
+            4 => bytes.get_mut(at..end).unwrap_or_default().fill(if dice.below(2) == 0 { 0 } else { 0xFF }),
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << dice.below(8);
+                }
+            }
+        }
+    }
+    bytes
+}
