@@ -23,10 +23,11 @@ COPY .cargo/ .cargo/
 COPY Cargo.toml Cargo.lock ./
 COPY api/Cargo.toml api/
 COPY entity/Cargo.toml entity/
+COPY media/Cargo.toml media/
 COPY migration/Cargo.toml migration/
 COPY tests/Cargo.toml tests/
-RUN mkdir -p api/src entity/src migration/src tests/support tests/it tests/bench tests/faults \
-    && for file in api/src/lib.rs entity/src/lib.rs migration/src/lib.rs tests/support/lib.rs; do \
+RUN mkdir -p api/src entity/src media/src migration/src tests/support tests/it tests/bench tests/faults \
+    && for file in api/src/lib.rs entity/src/lib.rs media/src/lib.rs migration/src/lib.rs tests/support/lib.rs; do \
          echo '//! Stands in for the crate.' > "$file"; \
        done \
     && for file in api/src/main.rs tests/it/main.rs tests/bench/main.rs tests/faults/main.rs; do \
@@ -38,9 +39,10 @@ RUN mkdir -p api/src entity/src migration/src tests/support tests/it tests/bench
 # those for current.
 COPY migration/ migration/
 COPY entity/ entity/
+COPY media/ media/
 COPY api/ api/
 COPY --from=graphiql /graphiql/dist/ api/graphiql/dist/
-RUN find api entity migration -name '*.rs' -exec touch {} + \
+RUN find api entity media migration -name '*.rs' -exec touch {} + \
     && cargo build --release --locked -p spacedly \
     && install -D target/release/spacedly /out/spacedly \
     && install -d -o 10001 -g 10001 /out/data

@@ -10,7 +10,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     accounts::{self, Accounts},
     attachments,
-    http::{Edge, Sockets},
+    http::{Edge, Places},
     notifications,
     platform::{
         Parts, Platform,
@@ -21,6 +21,7 @@ use crate::{
         facts::Facts,
         limiter::Limiter,
         mail::Mailer,
+        push::{self, Pusher},
         random::Random,
         secret::{Secrets, hex},
         storage::Storage,
@@ -63,6 +64,7 @@ impl App {
         let db = Db::open(&config, clock.clone(), bus.clone(), observer).await?;
         let mailer = Mailer::from_config(&config, clock.clone())?;
         let storage = Storage::from_config(&config, &secrets)?;
+        let pusher = pusher(&config, &secrets)?;
         let facts = Facts {
             on_task_changed: vec![reminders::on_task_changed, attachments::on_task_changed],
             on_session_stolen: vec![notifications::on_session_stolen],
@@ -87,6 +89,7 @@ impl App {
             limiter,
             mailer,
             storage,
+            pusher,
             facts,
         });
         let accounts = Accounts::new(platform.clone())?;
@@ -116,7 +119,8 @@ impl App {
             platform: self.platform.clone(),
             accounts: self.accounts.clone(),
             schema: Schema::new(self.platform.clone(), self.accounts.clone()),
-            sockets: Sockets::default(),
+            sockets: Places::default(),
+            uploads: Places::default(),
             origins,
             stop,
             open_sockets: TaskTracker::new(),
@@ -124,6 +128,19 @@ impl App {
             socket_slots: Arc::new(Semaphore::new(config.limits.connections)),
         }
     }
+}
+
+fn pusher(config: &Config, secrets: &Secrets) -> Result<Pusher, String> {
+    let settings = &config.push;
+    let sender = config.mail.from.rsplit('<').next().unwrap_or_default().trim_end_matches('>');
+    Pusher::new(push::Settings {
+        vapid_private_key: settings.vapid_private_key.clone(),
+        vapid_subject: settings.vapid_subject.clone().unwrap_or_else(|| format!("mailto:{sender}")),
+        timeout: settings.timeout,
+        time_to_live: settings.time_to_live,
+        allow_private: settings.allow_private,
+        key_material: secrets.derive("web push"),
+    })
 }
 
 /// The secret of a development server: made at the first start, kept in the data folder for its owner alone.

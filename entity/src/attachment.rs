@@ -34,6 +34,8 @@ pub struct Model {
     pub task_id: Option<TaskId>,
     /// What one request announced together: what an idempotency key finds again.
     pub batch_id: Uuid,
+    /// Its place in that request, from 0.
+    pub position: i16,
     /// The name it came with.
     pub file_name: String,
     /// MIME type: as announced, and as found in the bytes once they were looked at.

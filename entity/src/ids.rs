@@ -139,6 +139,8 @@ typed_id! {
     ReminderId = "reminder";
     /// One channel's delivery of one round of a reminder.
     DeliveryId = "delivery";
+    /// A browser that is registered for push messages.
+    PushSubscriptionId = "pushsubscription";
     /// A notification in the app.
     NotificationId = "notification";
     /// An entry of the completion log.

@@ -18,6 +18,7 @@ pub mod notification_event;
 pub mod oidc_round;
 pub mod password_reset;
 pub mod pending_registration;
+pub mod push_subscription;
 pub mod reminder;
 pub mod second_factor;
 pub mod session;

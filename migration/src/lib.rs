@@ -20,6 +20,7 @@ mod m20261121_000014_index_task_edges;
 mod m20261121_000015_index_task_filters;
 mod m20261121_000016_search_tasks;
 mod m20261121_000017_store_files;
+mod m20261121_000018_create_push_subscriptions;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -45,6 +46,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000015_index_task_filters::Migration),
             Box::new(m20261121_000016_search_tasks::Migration),
             Box::new(m20261121_000017_store_files::Migration),
+            Box::new(m20261121_000018_create_push_subscriptions::Migration),
         ]
     }
 }

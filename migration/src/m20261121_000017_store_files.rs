@@ -24,6 +24,9 @@ impl MigrationTrait for Migration {
                 "CREATE INDEX attachments_user_batch_idx ON attachments (user_id, batch_id)",
                 "CREATE INDEX attachments_avatar_idx ON attachments (user_id, created_at) WHERE task_id IS NULL",
                 "CREATE INDEX attachments_unfinished_idx ON attachments (created_at) WHERE status = 'PENDING'",
+                "CREATE INDEX attachments_refused_idx ON attachments (created_at)
+                   WHERE status = 'REJECTED' AND task_id IS NULL",
+                "CREATE INDEX attachments_processing_idx ON attachments (updated_at) WHERE status = 'PROCESSING'",
                 "CREATE INDEX stored_files_attachment_idx ON stored_files (attachment_id)",
                 "CREATE INDEX stored_files_user_idx ON stored_files (user_id)",
                 "CREATE INDEX stored_files_lost_idx ON stored_files (id) WHERE attachment_id IS NULL OR state <> 'KEPT'",
@@ -54,6 +57,7 @@ fn attachments() -> TableCreateStatement {
         .col(uuid("user_id"))
         .col(uuid_null("task_id"))
         .col(uuid("batch_id"))
+        .col(small_integer("position"))
         .col(text("file_name"))
         .col(text("content_type"))
         .col(big_integer("size_bytes"))

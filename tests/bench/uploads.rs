@@ -51,6 +51,7 @@ fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'stat
         ("DATA_DIR", folder.path().display().to_string()),
         ("LOG", "off".into()),
         ("UPLOAD_LIMIT", "1000000".into()),
+        ("UPLOADS_PER_USER", "20".into()),
         ("FILES_PER_TASK", "1000000".into()),
         ("STORAGE_PER_USER", "1000000000000".into()),
     ];

@@ -150,6 +150,7 @@ both! {
         let good = Sample::new("notes.txt", "text/plain", b"Some notes.".to_vec());
         let bad = Sample::new("notes.pdf", "application/pdf", b"%PDF-1.7 but no end".to_vec());
         let sent = send(server, &ada, &task, &[&good, &bad]).await;
+        assert_eq!((text(&sent[0], "fileName"), text(&sent[1], "fileName")), ("notes.txt".into(), "notes.pdf".into()), "in the order of the request");
         let (good, bad) = (text(&sent[0], "id"), text(&sent[1], "id"));
         let (mut last, mut cursor) = (std::collections::BTreeMap::new(), Json::Null);
         while last.get(&good) != Some(&"READY".to_owned()) || last.get(&bad) != Some(&"REJECTED".to_owned()) {
@@ -198,8 +199,62 @@ both! {
         server.data(&bea, "mutation { accountDelete { userErrors { code } } }", json!({})).await;
         server.jobs_are_done().await;
         assert_eq!(files_left(server).await, 0);
+        // The rows stay until nothing can arrive any more.
+        server.advance(TimeDelta::hours(3));
+        server.jobs_are_done().await;
         let rows = entity::stored_file::Entity::find().all(server.app.platform.db.read()).await.expect("read");
         assert!(rows.is_empty(), "{rows:?}");
+    }
+
+    async fn files_that_are_deleted_while_they_are_looked_at_hold_nobody_up(server, "UPLOAD_LIMIT" = "1000") {
+        let ada = server.person("Ada").await;
+        let samples: Vec<Sample> = (0..10).map(|n| Sample::new(&format!("{n}.txt"), "text/plain", format!("Notes {n}").into_bytes())).collect();
+        let all: Vec<&Sample> = samples.iter().collect();
+        for round in 0..6 {
+            let task = server.task(&ada, "Files").await;
+            let sent = send(server, &ada, &task, &all).await;
+            if round % 2 == 0 {
+                let delete = "mutation($id: ID!) { taskDelete(input: { id: $id, permanently: true }) { userErrors { code } } }";
+                server.data(&ada, delete, json!({ "id": task })).await;
+            } else {
+                for file in &sent {
+                    uploads::delete(server, &ada, &text(file, "id")).await;
+                }
+            }
+        }
+        server.jobs_are_done().await;
+
+        // What was being put when its file was deleted goes when its worker's time is over.
+        server.advance(TimeDelta::hours(3));
+        server.jobs_are_done().await;
+        let account = entity::stored_file::Entity::find().all(server.app.platform.db.read()).await.expect("read");
+        assert_eq!((files_left(server).await, account.len()), (0, 0), "{account:?}");
+    }
+
+    async fn an_account_is_deleted_while_it_uploads(server, "UPLOAD_LIMIT" = "1000") {
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Files").await;
+        let sample = Sample::new("notes.txt", "text/plain", b"Some notes.".to_vec());
+        let uploads = (0..4).map(|number| {
+            let (ada, task, sample) = (&ada, &task, &sample);
+            async move {
+                for try_ in 0..5 {
+                    let key = format!("{number} {try_}");
+                    uploads::send_with(server, ada, task, &[sample], Some(&key)).await;
+                }
+            }
+        });
+        let deletion = async {
+            tokio::time::sleep(std::time::Duration::from_millis(60)).await;
+            server.data(&ada, "mutation { accountDelete { userErrors { code } } }", json!({})).await
+        };
+        let (_, gone) = tokio::join!(futures_util::future::join_all(uploads), deletion);
+        assert_eq!(gone["accountDelete"]["userErrors"], json!([]));
+        server.jobs_are_done().await;
+        server.advance(TimeDelta::hours(3));
+        server.jobs_are_done().await;
+        let rows = entity::stored_file::Entity::find().all(server.app.platform.db.read()).await.expect("read");
+        assert_eq!((files_left(server).await, rows.len()), (0, 0), "{rows:?}");
     }
 
     async fn an_avatar_takes_the_place_of_the_one_before(server) {

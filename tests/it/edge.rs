@@ -58,7 +58,7 @@ both! {
     async fn health_and_pages_answer(server) {
         assert_eq!(server.client.get("/health/live").await.text(), "ok");
         let ready = server.client.get("/health/ready").await;
-        assert_eq!((ready.status, ready.json()), (StatusCode::OK, json!({ "database": "ok", "bus": "ok", "mail": "ok", "server": "ok" })));
+        assert_eq!((ready.status, ready.json()), (StatusCode::OK, json!({ "database": "ok", "bus": "ok", "mail": "ok", "server": "ok", "storage": "ok" })));
         let page = server.client.get("/").await;
         assert!(page.text().contains("Spacedly GraphiQL"));
         assert!(page.header("content-security-policy").contains("script-src 'self'"));

@@ -17,6 +17,7 @@ mod oidc_cheats;
 mod passwords;
 mod process;
 mod profile;
+mod push;
 mod reminder_acts;
 mod reminders;
 mod second_factor;

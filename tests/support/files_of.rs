@@ -12,6 +12,7 @@ pub fn attachment(id: Uuid, user_id: UserId, task_id: TaskId, at: DateTime<Utc>)
         user_id: Set(user_id),
         task_id: Set(Some(task_id)),
         batch_id: Set(id),
+        position: Set(0),
         file_name: Set("photo \"1\".webp".into()),
         content_type: Set("image/webp".into()),
         size_bytes: Set(123_456),

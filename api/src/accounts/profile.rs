@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use async_graphql::MaybeUndefined;
 use entity::{account_mail, password_reset, pending_registration, user};
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, SqlErr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QuerySelect, SqlErr,
+    sea_query::LockType,
+};
 
 use super::{
     Accounts, mails,
@@ -112,10 +115,26 @@ impl Accounts {
 
     /// Deletes the account of a viewer who has just proven who they are. Everything of theirs goes with it.
     pub(super) async fn delete_account(self: &Arc<Self>, viewer: Viewer) -> Result<(), Refusal> {
+        // It needs every row of the person. Where that meets something of theirs that is being done it may have to step
+        // back (PostgreSQL ends one of two that wait for each other), and tries again.
+        for _ in 0..3 {
+            match self.try_to_delete_account(viewer).await {
+                Err(Refusal::Fault(Fault::Unavailable(cause))) => {
+                    tracing::warn!(cause, "an account is not deleted yet")
+                }
+                outcome => return outcome,
+            }
+        }
+        self.try_to_delete_account(viewer).await
+    }
+
+    async fn try_to_delete_account(self: &Arc<Self>, viewer: Viewer) -> Result<(), Refusal> {
         let accounts = self.clone();
         self.platform
             .db
             .write::<_, Refusal, _, _>(move |tx| async move {
+                // Against whoever only sees that the account is there, too.
+                user::Entity::find_by_id(viewer.user_id).lock(LockType::Update).one(&*tx).await?;
                 let (person, _) = lock_fresh(&accounts, &tx, viewer).await?;
                 account_mail::Entity::delete_many()
                     .filter(account_mail::Column::UserId.eq(person.id))

@@ -1,6 +1,6 @@
 //! The live stream of attachments: each as it is after its last change.
-//! Promise: whoever follows it ends up with what the query shows. A state that was passed through quickly may be
-//! skipped; the last one never is.
+//! Promise: whoever follows it ends up with the state that the query shows of every attachment that is there. A state
+//! that was passed through quickly may be skipped; the last one never is. Deletions are not told.
 
 use async_graphql::SimpleObject;
 use entity::{attachment as row, storage_counter as counter};

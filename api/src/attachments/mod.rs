@@ -3,11 +3,8 @@
 
 mod export;
 pub mod graphql;
-mod inspect;
-mod kind;
 mod live;
 pub mod loaders;
-mod optimise;
 mod process;
 mod receive;
 mod remove;
@@ -15,11 +12,6 @@ mod rules;
 mod store;
 mod sweep;
 mod upload;
-
-#[cfg(test)]
-#[path = "../../../tests/support/files.rs"]
-#[expect(unreachable_pub, reason = "the suite uses them too")]
-mod files;
 
 pub use self::{
     export::export,

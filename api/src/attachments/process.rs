@@ -15,9 +15,6 @@ use sea_orm::{
 use tokio::sync::Semaphore;
 
 use super::{
-    inspect::{Rejection, inspect},
-    kind::Kind,
-    optimise::{Bounds, Picture, optimise},
     remove::{self, REMOVE},
     store,
 };
@@ -28,6 +25,11 @@ use crate::platform::{
     jobs::{self, Engine, Failed, Failure, Held},
     spool::Spool,
     storage::StorageError,
+};
+use media::{
+    inspect::{Rejection, inspect},
+    kind::Kind,
+    optimise::{Bounds, Picture, optimise},
 };
 
 /// The job that looks at an attachment.
@@ -118,8 +120,13 @@ async fn look(platform: &Platform, file: &row::Model, spool: &Spool, permits: &S
     let unknown = || Fault::Internal(format!("{} is of no type that is taken", file.id));
     let claimed = Kind::from_content_type(&file.content_type).ok_or_else(unknown)?;
     let (name, mut reader, length) = (file.file_name.clone(), spool.reader(), spool.length);
-    let inspected = blocking(move || inspect(&mut reader, length, &name, claimed)).await?;
-    let kind = match inspected.map_err(|error| Fault::Unavailable(format!("the spool: {error}")))? {
+    let inspected = blocking(move || {
+        // Whoever sends a file that finds a defect of ours gets an answer, and not a job that is tried for ever.
+        let looking = std::panic::AssertUnwindSafe(|| inspect(&mut reader, length, &name, claimed));
+        let unreadable = || Ok(Err(Rejection::from("This file cannot be read. Save it anew, and upload that.")));
+        std::panic::catch_unwind(looking).unwrap_or_else(|_| unreadable())
+    });
+    let kind = match inspected.await?.map_err(|error| Fault::Unavailable(format!("the spool: {error}")))? {
         Ok(kind) => kind,
         Err(Rejection(why)) => return Ok(Looked::Refused(why.into_owned())),
     };
@@ -205,6 +212,12 @@ async fn finish(tx: &Tx, job: &Held) -> Result<bool, Fault> {
 /// The attachment, held with its person's counter; none when it is no longer to be looked at.
 async fn hold(tx: &Tx, id: AttachmentId) -> Result<Option<row::Model>, Fault> {
     let Some(there) = row::Entity::find_by_id(id).one(&**tx).await? else { return Ok(None) };
+    // The account may be going right now, and the file with it.
+    match store::enter(tx, there.user_id).await {
+        Ok(()) => {}
+        Err(Fault::Unauthenticated) => return Ok(None),
+        Err(fault) => return Err(fault),
+    }
     store::hold(tx, there.user_id, 0, 0).await?;
     let held = store::held(tx, row::Entity::find().filter(row::Column::Id.eq(id))).await?;
     Ok(held.into_iter().find(|file| file.status == Status::Processing))
@@ -213,11 +226,13 @@ async fn hold(tx: &Tx, id: AttachmentId) -> Result<Option<row::Model>, Fault> {
 async fn accept(platform: &Platform, job: Held, id: AttachmentId, outcome: Outcome) -> Result<(), Failure> {
     let parts = platform.clone();
     let kept = platform.db.write::<_, Fault, _, _>(move |tx| async move {
+        // The person's counter and the file before the job, as whoever deletes files does.
+        let file = hold(&tx, id).await?;
         if !finish(&tx, &job).await? {
             return Ok(());
         }
         // Deleted meanwhile: what was put is removed in its time.
-        let Some(file) = hold(&tx, id).await? else { return Ok(()) };
+        let Some(file) = file else { return Ok(()) };
         let objects: Vec<StoredFileId> = std::iter::once(outcome.file).chain(outcome.thumbnail).collect();
         let claimed = stored_file::Entity::update_many()
             .col_expr(stored_file::Column::State, Expr::value(State::Kept))
@@ -233,7 +248,7 @@ async fn accept(platform: &Platform, job: Held, id: AttachmentId, outcome: Outco
         let incoming: Vec<StoredFileId> = file.incoming_id.into_iter().collect();
         store::doom(&parts, &tx, sea_orm::Condition::all().add(stored_file::Column::Id.is_in(incoming))).await?;
         let counter = store::hold(&tx, file.user_id, outcome.kept - file.charged_bytes, 1).await?;
-        let (owner, task_id) = (file.user_id, file.task_id);
+        let task_id = file.task_id;
         let side = |side: u32| i32::try_from(side).unwrap_or(i32::MAX);
         let mut done = file.into_active_model();
         done.status = Set(Status::Ready);
@@ -247,11 +262,8 @@ async fn accept(platform: &Platform, job: Held, id: AttachmentId, outcome: Outco
         done.thumbnail_id = Set(outcome.thumbnail);
         done.seq = Set(counter.last_seq);
         done.updated_at = Set(parts.clock.now());
-        done.update(&*tx).await?;
-        if task_id.is_none() {
-            remove::other_avatars(&parts, &tx, owner, id).await?;
-        }
-        Ok(())
+        let done = done.update(&*tx).await?;
+        if task_id.is_none() { remove::older_avatars(&parts, &tx, &done).await } else { Ok(()) }
     });
     Ok(kept.await?)
 }
@@ -259,15 +271,21 @@ async fn accept(platform: &Platform, job: Held, id: AttachmentId, outcome: Outco
 async fn reject(platform: &Platform, job: Held, id: AttachmentId, why: String) -> Result<(), Failure> {
     let parts = platform.clone();
     let rejected = platform.db.write::<_, Fault, _, _>(move |tx| async move {
-        if finish(&tx, &job).await? { reject_in(&parts, &tx, id, why).await } else { Ok(()) }
+        let file = hold(&tx, id).await?;
+        if finish(&tx, &job).await? { reject_held(&parts, &tx, file, why).await } else { Ok(()) }
     });
     Ok(rejected.await?)
 }
 
 /// Refuses an attachment: its bytes go, its row says why, and it takes no space.
-async fn reject_in(platform: &Platform, tx: &Tx, id: AttachmentId, why: String) -> Result<(), Fault> {
-    let Some(file) = hold(tx, id).await? else { return Ok(()) };
-    store::doom(platform, tx, store::of(&[id])).await?;
+pub(super) async fn reject_in(platform: &Platform, tx: &Tx, id: AttachmentId, why: String) -> Result<(), Fault> {
+    let held = hold(tx, id).await?;
+    reject_held(platform, tx, held, why).await
+}
+
+async fn reject_held(platform: &Platform, tx: &Tx, held: Option<row::Model>, why: String) -> Result<(), Fault> {
+    let Some(file) = held else { return Ok(()) };
+    store::doom(platform, tx, store::of(&[file.id])).await?;
     let counter = store::hold(tx, file.user_id, -file.charged_bytes, 1).await?;
     let mut refused = file.into_active_model();
     refused.status = Set(Status::Rejected);

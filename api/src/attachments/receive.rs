@@ -8,9 +8,12 @@ use entity::{
     attachment::{self as row, Status},
     stored_file::key_of,
 };
+use futures_util::future::try_join_all;
+use tracing::Instrument;
 
 use super::{
     rules::{self, FileName},
+    store,
     upload::{self, Batch, NewFile, Target},
 };
 use crate::platform::{
@@ -77,22 +80,30 @@ pub(super) async fn receive(
     }
     mistakes.none()?;
     let key = key.flatten();
-    let batch = Batch { target, files: new, key: key.clone(), writable_until: None };
-    let announced = upload::announce(platform, viewer, batch).await?;
-    // The same key again: those that arrived before are not put again.
-    let waiting: Vec<&row::Model> = announced.iter().filter(|file| file.status == Status::Pending).collect();
-    for file in &waiting {
-        if let Err(fault) = put(platform, file, &files).await {
+    let (parts, files) = (platform.clone(), Arc::new(files));
+    // In a task of its own: a client that hangs up must not leave half of it behind.
+    let storing = async move {
+        // A PUT that is given up may still arrive: the object is removed once more after this.
+        let writable_until = Some(store::after(&parts, parts.config.storage.write_time));
+        let batch = Batch { target, files: new, key: key.clone(), writable_until };
+        let announced = upload::announce(&parts, viewer, batch).await?;
+        // The same key again: those that arrived before are not put again.
+        let waiting: Vec<&row::Model> = announced.iter().filter(|file| file.status == Status::Pending).collect();
+        if waiting.is_empty() {
+            return Ok(announced);
+        }
+        if let Err(fault) = try_join_all(waiting.iter().map(|file| put(&parts, file, &files))).await {
             if let Some(first) = announced.first() {
-                upload::take_back(platform, viewer, first.batch_id, key).await;
+                upload::take_back(&parts, viewer, first.batch_id, key).await;
             }
             return Err(fault.into());
         }
-    }
-    if waiting.is_empty() {
-        return Ok(announced);
-    }
-    upload::begin(platform, viewer, announced.iter().map(|file| file.id).collect()).await
+        let begun = upload::begin(&parts, viewer, announced.iter().map(|file| file.id).collect()).await?;
+        // Somebody deleted them meanwhile.
+        if begun.len() < announced.len() { Err(Fault::NotFound("attachment").into()) } else { Ok(begun) }
+    };
+    let stored = tokio::spawn(storing.in_current_span()).await;
+    stored.unwrap_or_else(|died| Err(Fault::Internal(format!("storing files died: {died}")).into()))
 }
 
 fn parse(platform: &Platform, field: &str, file: &Received) -> Result<NewFile, UserError> {
@@ -119,7 +130,7 @@ pub(super) fn named(
     let uploads = uploads.unwrap_or(&none);
     let mut found = Vec::with_capacity(files.len());
     for (index, file) in files.iter().enumerate() {
-        let field = format!("{field}.{index}");
+        let field = if field == "file" { field.to_owned() } else { format!("{field}.{index}") };
         let received = mistakes.take(uploads.get(&field, *file).cloned());
         found.extend(received.map(|received| (field, received)));
     }

@@ -50,6 +50,7 @@ pub(super) async fn remove(
     platform
         .db
         .write(move |tx| async move {
+            store::enter(&tx, user_id).await?;
             store::hold(&tx, user_id, 0, 0).await?;
             let files = store::held(&tx, which).await?;
             remove_in(&parts, &tx, user_id, &files).await?;
@@ -77,19 +78,17 @@ pub(super) async fn remove_in(
     Ok(())
 }
 
-/// A new avatar is ready: those from before it go.
-pub(super) async fn other_avatars(
-    platform: &Platform,
-    tx: &Tx,
-    user_id: UserId,
-    new: AttachmentId,
-) -> Result<(), Fault> {
+/// An avatar is ready: those from before it go. One that was overtaken by a later one goes itself.
+pub(super) async fn older_avatars(platform: &Platform, tx: &Tx, ready: &row::Model) -> Result<(), Fault> {
     let done = Condition::any()
         .add(row::Column::Status.eq(row::Status::Ready))
         .add(row::Column::Status.eq(row::Status::Rejected));
-    let others = row::Entity::visible_to(user_id).filter(row::Column::TaskId.is_null()).filter(row::Column::Id.ne(new));
-    let others = store::held(tx, others.filter(done)).await?;
-    remove_in(platform, tx, user_id, &others).await
+    let all = row::Entity::visible_to(ready.user_id).filter(row::Column::TaskId.is_null()).filter(done);
+    let all = store::held(tx, all).await?;
+    let age = |file: &row::Model| (file.created_at, file.id);
+    let latest = all.iter().filter(|file| file.status == row::Status::Ready).map(age).max();
+    let over: Vec<row::Model> = all.into_iter().filter(|file| Some(age(file)) < latest).collect();
+    remove_in(platform, tx, ready.user_id, &over).await
 }
 
 /// The files of a task that is purged go with it, in the transaction that purges it.
@@ -133,8 +132,10 @@ async fn remove_object(platform: Platform, job: Held) -> Result<(), Failure> {
     }
     let parts = platform.clone();
     let forgotten = platform.db.write::<_, Fault, _, _>(move |tx| async move {
+        // The row before the job, as whoever keeps an object does.
+        let held = stored_file::Entity::find_by_id(id).lock(LockType::Update).one(&*tx).await?;
         if !jobs::finish(&tx, std::slice::from_ref(&job)).await?.is_empty() {
-            forget(&parts, &tx, id).await?;
+            forget(&parts, &tx, held).await?;
         }
         Ok(())
     });
@@ -157,14 +158,13 @@ async fn give_up(platform: &Platform, tx: &Tx, id: StoredFileId) -> Result<bool,
 }
 
 /// Forgets an object that is gone. One that a link may still write is removed once more when the link is over.
-async fn forget(platform: &Platform, tx: &Tx, id: StoredFileId) -> Result<(), Fault> {
-    let held = stored_file::Entity::find_by_id(id).lock(LockType::Update).one(&**tx).await?;
+async fn forget(platform: &Platform, tx: &Tx, held: Option<stored_file::Model>) -> Result<(), Fault> {
     let Some(file) = held.filter(|file| file.state == State::Doomed) else { return Ok(()) };
     let late = span(platform.config.storage.upload_late);
     match file.writable_until.map(|until| until + late) {
-        Some(again) if again > platform.clock.now() => store::remove_at(platform, tx, &[id], again).await,
+        Some(again) if again > platform.clock.now() => store::remove_at(platform, tx, &[file.id], again).await,
         _ => {
-            stored_file::Entity::delete_by_id(id).exec(&**tx).await?;
+            stored_file::Entity::delete_by_id(file.id).exec(&**tx).await?;
             Ok(())
         }
     }

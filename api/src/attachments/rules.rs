@@ -1,6 +1,7 @@
 //! What is asked of a file before any of its bytes are looked at. Pure.
 
-use super::kind::Kind;
+use media::kind::Kind;
+
 use crate::platform::error::{UserError, UserErrorCode as Code};
 
 /// Characters of a name at most, what file systems can hold.

@@ -5,6 +5,7 @@
 use entity::{
     AttachmentId, StoredFileId, UserId, attachment as row, storage_counter as counter,
     stored_file::{self, State},
+    user,
 };
 use sea_orm::{
     ActiveModelTrait,
@@ -25,6 +26,14 @@ use crate::platform::{
 
 /// Rows that are written by one statement.
 const CHUNK: usize = 500;
+
+/// Sees that the account is there and stays until the end of the transaction. The first thing in it: whoever deletes an
+/// account holds it first too, so that nobody waits in a circle.
+pub(super) async fn enter(tx: &Tx, user_id: UserId) -> Result<(), Fault> {
+    let there = user::Entity::find_by_id(user_id).select_only().column(user::Column::Id).lock(LockType::KeyShare);
+    let there: Option<UserId> = there.into_tuple().one(&**tx).await?;
+    there.map(drop).ok_or(Fault::Unauthenticated)
+}
 
 /// Holds the person's counter until the end of the transaction, adds to what they use, and takes `changes` numbers.
 /// Gives the counter as it is then: the numbers are the last ones.

@@ -5,18 +5,17 @@ use std::collections::HashSet;
 
 use chrono::TimeDelta;
 use entity::{
-    StoredFileId, UserId,
-    attachment::{self as row, Status},
-    job,
-    stored_file::{self, PREFIX, State},
+    StoredFileId, UserId, attachment as row, job,
+    stored_file::{self, PREFIX},
 };
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
-    sea_query::{Expr, ExprTrait, Query},
+    ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect,
+    sea_query::{Expr, ExprTrait, Query, SelectStatement},
 };
 use uuid::Uuid;
 
 use super::{
+    process::{PROCESS, reject_in},
     remove::{self, REMOVE},
     store,
 };
@@ -44,7 +43,8 @@ pub(super) fn register(engine: &mut Engine) {
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     unfinished(platform).await?;
     lost(platform).await?;
-    let there = job::Entity::find().filter(job::Column::Kind.eq(SWEEP)).one(platform.db.read()).await?;
+    let there = job::Entity::find().filter(job::Column::SubjectId.eq(Uuid::nil())).filter(job::Column::Kind.eq(SWEEP));
+    let there = there.one(platform.db.read()).await?;
     if there.is_none_or(|job| job.state == job::State::Dead) {
         let parts = platform.clone();
         let first = store::after(&parts, platform.config.storage.sweep_every);
@@ -65,16 +65,33 @@ fn next(due_at: crate::platform::clock::Instant) -> NewJob {
     NewJob { kind: SWEEP, subject_id: Uuid::nil(), user_id: None, due_at }
 }
 
-/// Uploads that were announced and never came, and avatars that were refused.
+/// Uploads that were announced and never came, avatars that were refused, and files that nobody looks at any more.
 async fn unfinished(platform: &Platform) -> Result<(), Fault> {
-    let before = platform.clock.now() - span(platform.config.storage.upload_lifetime);
-    let never_came = row::Column::Status.eq(Status::Pending);
+    // Written out, so that SQLite's planner sees that the partial indexes fit.
+    clear(platform, "status = 'PENDING'").await?;
     // A refused file of a task is shown there; a refused avatar nowhere.
-    let refused = Condition::all().add(row::Column::Status.eq(Status::Rejected)).add(row::Column::TaskId.is_null());
+    clear(platform, "status = 'REJECTED' AND task_id IS NULL").await?;
+    let stuck = row::Entity::find()
+        .filter(Expr::cust("status = 'PROCESSING'"))
+        .filter(row::Column::UpdatedAt.lt(platform.clock.now() - span(platform.config.storage.write_time)))
+        .filter(Expr::not_exists(at_work(PROCESS, (row::Entity, row::Column::Id))))
+        .limit(BATCH)
+        .all(platform.db.read())
+        .await?;
+    for file in stuck {
+        let (parts, why) = (platform.clone(), "This file could not be processed. Upload it again.".to_owned());
+        platform.db.write(move |tx| async move { reject_in(&parts, &tx, file.id, why).await }).await?;
+    }
+    Ok(())
+}
+
+/// Removes the attachments that are so, and older than an upload may take.
+async fn clear(platform: &Platform, so: &'static str) -> Result<(), Fault> {
+    let before = platform.clock.now() - span(platform.config.storage.upload_lifetime);
     loop {
         let over = row::Entity::find()
             .filter(row::Column::CreatedAt.lt(before))
-            .filter(Condition::any().add(never_came.clone()).add(refused.clone()))
+            .filter(Expr::cust(so))
             .order_by_asc(row::Column::CreatedAt)
             .limit(BATCH)
             .all(platform.db.read())
@@ -83,9 +100,7 @@ async fn unfinished(platform: &Platform) -> Result<(), Fault> {
         for person in people {
             let ids = over.iter().filter(|file| file.user_id == person).map(|file| file.id);
             // Looked at again while they are held: one may have come after all.
-            let still = row::Entity::visible_to(person)
-                .filter(row::Column::Id.is_in(ids))
-                .filter(Condition::any().add(never_came.clone()).add(refused.clone()));
+            let still = row::Entity::visible_to(person).filter(row::Column::Id.is_in(ids)).filter(Expr::cust(so));
             remove::remove(platform, person, still).await?;
         }
         if (over.len() as u64) < BATCH {
@@ -94,24 +109,23 @@ async fn unfinished(platform: &Platform) -> Result<(), Fault> {
     }
 }
 
-/// Objects that should have gone and that no job is after.
-async fn lost(platform: &Platform) -> Result<(), Fault> {
-    let at_work = Query::select()
+/// The query for a job of this kind about a row that is not put aside.
+fn at_work(kind: &'static str, subject: impl sea_orm::sea_query::IntoColumnRef) -> SelectStatement {
+    Query::select()
         .expr(Expr::val(1))
         .from(job::Entity)
-        .and_where(
-            Expr::col((job::Entity, job::Column::SubjectId)).equals((stored_file::Entity, stored_file::Column::Id)),
-        )
-        .and_where(Expr::col((job::Entity, job::Column::Kind)).eq(REMOVE))
+        .and_where(Expr::col((job::Entity, job::Column::SubjectId)).eq(Expr::col(subject)))
+        .and_where(Expr::col((job::Entity, job::Column::Kind)).eq(kind))
         .and_where(Expr::col((job::Entity, job::Column::State)).ne(job::State::Dead))
-        .to_owned();
-    let owned_by_none = Condition::any()
-        .add(stored_file::Column::AttachmentId.is_null())
-        .add(stored_file::Column::State.ne(State::Kept));
+        .to_owned()
+}
+
+/// Objects that should have gone and that no job is after.
+async fn lost(platform: &Platform) -> Result<(), Fault> {
     loop {
         let found = stored_file::Entity::find()
-            .filter(owned_by_none.clone())
-            .filter(Expr::not_exists(at_work.clone()))
+            .filter(Expr::cust("(attachment_id IS NULL OR state <> 'KEPT')"))
+            .filter(Expr::not_exists(at_work(REMOVE, (stored_file::Entity, stored_file::Column::Id))))
             .order_by_asc(stored_file::Column::Id)
             .limit(BATCH)
             .all(platform.db.read())

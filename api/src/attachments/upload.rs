@@ -13,7 +13,7 @@ use sea_orm::{
 };
 use uuid::Uuid;
 
-use super::{kind::Kind, process::PROCESS, rules::FileName, store};
+use super::{process::PROCESS, rules::FileName, store};
 use crate::platform::{
     Platform,
     clock::Instant,
@@ -23,6 +23,7 @@ use crate::platform::{
     jobs::{self, NewJob},
     viewer::Viewer,
 };
+use media::kind::Kind;
 
 /// What files are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,13 +61,14 @@ pub(super) async fn announce(platform: &Platform, viewer: Viewer, batch: Batch) 
 }
 
 async fn announce_in(platform: &Platform, tx: &Tx, viewer: Viewer, batch: Batch) -> Result<Vec<row::Model>, Refusal> {
+    store::enter(tx, viewer.user_id).await?;
     let now = platform.clock.now();
     let batch_id = platform.new_uuid();
     if let Some(key) = &batch.key
         && let Some(made) = key.claim(tx, viewer.user_id, batch_id, now).await?
     {
         let before = row::Entity::visible_to(viewer.user_id).filter(row::Column::BatchId.eq(made));
-        let before = before.order_by_asc(row::Column::Seq).all(&**tx).await?;
+        let before = before.order_by_asc(row::Column::Position).all(&**tx).await?;
         if before.is_empty() {
             return Err(Fault::NotFound("attachment").into());
         }
@@ -93,7 +95,7 @@ async fn announce_in(platform: &Platform, tx: &Tx, viewer: Viewer, batch: Batch)
     let writable_until = batch.writable_until;
     let mut rows = Vec::with_capacity(batch.files.len());
     let mut objects = Vec::with_capacity(batch.files.len());
-    for (file, seq) in batch.files.into_iter().zip(counter.last_seq - count + 1..) {
+    for ((file, seq), position) in batch.files.into_iter().zip(counter.last_seq - count + 1..).zip(0..) {
         let object = store::new_file(platform, viewer.user_id, file.id, State::Kept, writable_until);
         let size = bytes(&file);
         rows.push(row::Model {
@@ -101,6 +103,7 @@ async fn announce_in(platform: &Platform, tx: &Tx, viewer: Viewer, batch: Batch)
             user_id: viewer.user_id,
             task_id: if let Target::Task(id) = batch.target { Some(id) } else { None },
             batch_id,
+            position,
             file_name: file.name.into_string(),
             content_type: file.kind.content_type().to_owned(),
             size_bytes: size,
@@ -175,7 +178,7 @@ pub(super) async fn complete(platform: &Platform, viewer: Viewer, id: Attachment
     begun.into_iter().next().ok_or(Fault::NotFound("attachment").into())
 }
 
-/// The bytes of these are there: has them looked at. Gives them as they are now, in the order of their numbers.
+/// The bytes of these, of one batch, are there: has them looked at. Gives them as they are now, in their order.
 pub(super) async fn begin(
     platform: &Platform,
     viewer: Viewer,
@@ -185,6 +188,7 @@ pub(super) async fn begin(
     platform
         .db
         .write(move |tx| async move {
+            store::enter(&tx, viewer.user_id).await?;
             let counter = store::hold(&tx, viewer.user_id, 0, ids.len() as i64).await?;
             let mine = || row::Entity::visible_to(viewer.user_id).filter(row::Column::Id.is_in(ids.iter().copied()));
             let now = parts.clock.now();
@@ -195,7 +199,7 @@ pub(super) async fn begin(
                     set_processing(&parts, &tx, &file, seq, now).await?;
                 }
             }
-            Ok(mine().order_by_asc(row::Column::Seq).all(&*tx).await?)
+            Ok(mine().order_by_asc(row::Column::Position).all(&*tx).await?)
         })
         .await
 }
@@ -218,6 +222,7 @@ pub(super) async fn take_back(platform: &Platform, viewer: Viewer, batch_id: Uui
     let taken_back = platform
         .db
         .write::<_, Fault, _, _>(move |tx| async move {
+            store::enter(&tx, viewer.user_id).await?;
             store::hold(&tx, viewer.user_id, 0, 0).await?;
             let batch = row::Entity::visible_to(viewer.user_id).filter(row::Column::BatchId.eq(batch_id));
             let batch = store::held(&tx, batch.filter(row::Column::Status.eq(Status::Pending))).await?;

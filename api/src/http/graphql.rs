@@ -1,7 +1,7 @@
 //! GraphQL over HTTP (the specification of the GraphQL foundation's working group).
 //! Promise: POST takes JSON and nothing else, so that no other site's form can send one; GET runs queries only.
 
-use std::{panic::AssertUnwindSafe, sync::Arc};
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
 use async_graphql::{Response as Executed, ServerError, parser::types::OperationType};
 use futures_util::FutureExt;
@@ -102,7 +102,9 @@ async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, St
         status: if media == Media::Json { StatusCode::OK } else { StatusCode::BAD_REQUEST },
         errors: refused.errors,
     };
-    let ready = if !by_get && multipart::is_multipart(request.headers()) {
+    let limits = &edge.platform.config.limits;
+    let brings_files = !by_get && multipart::is_multipart(request.headers());
+    let ready = if brings_files {
         multipart::prepare(edge, request, caller, origin).await.map_err(|stopped| match stopped {
             Stopped::Request(stop) => stop,
             Stopped::Operation(stopped) => refused(stopped),
@@ -123,15 +125,21 @@ async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, St
         }
     };
     let name = ready.operation_name.clone().unwrap_or_default();
-    let executed = execute(edge, ready).await?;
+    // Files are put into storage meanwhile, which has a time of its own.
+    let more = if brings_files { edge.platform.config.storage.timeout * 3 } else { Duration::ZERO };
+    let executed = execute_within(edge, ready, limits.request_timeout + more).await?;
     let errors = executed.errors.len();
     Ok((executed, Operation { name, kind, errors }, identified.and_then(|identified| identified.cookie)))
 }
 
 /// Runs an operation within its time; a panic is a defect of ours, told as such.
 pub(super) async fn execute(edge: &Edge, ready: Ready) -> Result<Executed, Stop> {
+    execute_within(edge, ready, edge.platform.config.limits.request_timeout).await
+}
+
+async fn execute_within(edge: &Edge, ready: Ready, patience: Duration) -> Result<Executed, Stop> {
     let running = AssertUnwindSafe(edge.schema.execute(ready)).catch_unwind();
-    match tokio::time::timeout(edge.platform.config.limits.request_timeout, running).await {
+    match tokio::time::timeout(patience, running).await {
         Ok(Ok(executed)) => Ok(executed),
         Ok(Err(_)) => Err(stop_for(Fault::Internal("a resolver panicked".into()))),
         Err(_) => Err(stop_for(Fault::Unavailable("an operation took longer than REQUEST_TIMEOUT".into()))),

@@ -24,7 +24,7 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, h
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::places::Sockets;
+pub use self::places::Places;
 use crate::{accounts::Accounts, platform::Platform, schema::Schema};
 
 /// What the edge works with.
@@ -32,7 +32,10 @@ pub struct Edge {
     pub platform: Platform,
     pub accounts: Arc<Accounts>,
     pub schema: Schema,
-    pub sockets: Sockets,
+    /// The sockets that each person has open.
+    pub sockets: Places,
+    /// The uploads that each person has coming.
+    pub uploads: Places,
     /// Where browsers may come from: the front ends, and the API itself.
     pub origins: Vec<String>,
     /// Ends when the server stops.

@@ -72,6 +72,9 @@ pub(super) async fn prepare(
     let boundary = content_type.and_then(|value| multer::parse_boundary(value).ok());
     let boundary =
         boundary.ok_or_else(|| Stop::new(StatusCode::BAD_REQUEST, "The multipart request has no boundary."))?;
+    let most = edge.platform.config.storage.uploads_per_user;
+    let _place =
+        edge.uploads.take(viewer.user_id, most).ok_or_else(|| stop_for(Fault::RateLimited(Duration::from_secs(1))))?;
     let _slot = edge.upload_slots.try_acquire().map_err(|_| stop_for(Fault::RateLimited(Duration::from_secs(1))))?;
     may_upload(&edge.platform, viewer).await.map_err(stop_for)?;
     let (limits, storage) = (&edge.platform.config.limits, &edge.platform.config.storage);

@@ -1,4 +1,4 @@
-//! How many sockets a person may have open on this instance.
+//! How much a person may have open on this instance: sockets, and uploads that come.
 
 use std::{
     collections::HashMap,
@@ -7,17 +7,17 @@ use std::{
 
 use entity::UserId;
 
-/// How many sockets each person has open on this instance.
+/// How many of a kind each person has open on this instance.
 #[derive(Clone, Default)]
-pub struct Sockets(Arc<Mutex<HashMap<UserId, usize>>>);
+pub struct Places(Arc<Mutex<HashMap<UserId, usize>>>);
 
-/// A person's place among the open sockets; dropping it gives it back.
+/// A person's place; dropping it gives it back.
 pub(super) struct Place {
-    sockets: Sockets,
+    places: Places,
     user: UserId,
 }
 
-impl Sockets {
+impl Places {
     pub(super) fn take(&self, user: UserId, limit: usize) -> Option<Place> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = open.entry(user).or_default();
@@ -25,13 +25,13 @@ impl Sockets {
             return None;
         }
         *count += 1;
-        Some(Place { sockets: self.clone(), user })
+        Some(Place { places: self.clone(), user })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut open = self.sockets.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(count) = open.get_mut(&self.user) {
             *count -= 1;
             if *count == 0 {

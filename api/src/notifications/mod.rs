@@ -8,6 +8,7 @@ mod delete;
 mod export;
 pub mod graphql;
 mod live;
+pub mod push;
 mod read;
 pub mod record;
 mod stolen;

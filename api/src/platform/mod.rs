@@ -19,6 +19,7 @@ pub mod limiter;
 pub mod live;
 pub mod mail;
 pub mod page;
+pub mod push;
 pub mod random;
 pub mod remote;
 pub mod scalars;
@@ -32,8 +33,8 @@ pub mod walk;
 use std::{ops::Deref, sync::Arc};
 
 use self::{
-    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, random::Random,
-    secret::Secrets, storage::Storage,
+    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, push::Pusher,
+    random::Random, secret::Secrets, storage::Storage,
 };
 
 /// Every part that has no feature in it. Cheap to clone.
@@ -51,6 +52,7 @@ pub struct Parts {
     pub limiter: Limiter,
     pub mailer: Mailer,
     pub storage: Storage,
+    pub pusher: Pusher,
     pub facts: Facts,
 }
 

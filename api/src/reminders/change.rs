@@ -18,7 +18,7 @@ use sea_orm::{
 };
 
 use super::{
-    dispatch::{EMAIL, IN_APP},
+    dispatch::{EMAIL, IN_APP, PUSH},
     graphql::ReminderType,
     ledger, rules,
 };
@@ -63,221 +63,232 @@ pub(super) struct Target {
 
 type Outcome = Result<Changed<row::Model>, Refusal>;
 
+/// Why an act is undone. A conflict too: what was cancelled before it was seen must not stay so.
+enum Undone {
+    Conflict(row::Model),
+    Refused(Refusal),
+}
+
+impl<E: Into<Refusal>> From<E> for Undone {
+    fn from(error: E) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+/// Runs an act in a transaction that a conflict rolls back.
+async fn act<F, Fut>(platform: &Platform, act: F) -> Outcome
+where
+    F: FnOnce(Platform, Tx) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<row::Model, Undone>> + Send,
+{
+    let parts = platform.clone();
+    match platform.db.write(move |tx| act(parts, tx)).await {
+        Ok(done) => Ok(Changed::Done(done)),
+        Err(Undone::Conflict(current)) => Ok(Changed::Conflict(current)),
+        Err(Undone::Refused(refusal)) => Err(refusal),
+    }
+}
+
 /// Changes the fields that are given.
 pub(super) async fn update(platform: &Platform, target: Target, patch: Patch) -> Outcome {
     let Patch { message, scheduled_at, kind, completes_on_delivery } = patch;
     let message = patched(message, |text| rules::message(text.as_deref()))?;
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            let now = parts.clock.now();
-            let scheduled_at = match scheduled_at {
-                Some(at) => Some(rules::scheduled_at(at, now, parts.config.limits.reminder_horizon)?),
-                None => None,
-            };
-            let before = find(&tx, target).await?;
-            let moved = scheduled_at.is_some_and(|at| at != before.scheduled_at);
-            let other_way = kind.is_some_and(|kind| row::Kind::from(kind) != before.kind);
-            if moved || other_way {
-                ledger::cancel(&tx, &[target.id], now).await?;
-            }
-            let held = match hold(&tx, target).await? {
-                Changed::Done(held) => held,
-                conflict @ Changed::Conflict(_) => return Ok(conflict),
-            };
-            demand(&held, Status::Pending)?;
-            if held.task_id.is_none() && matches!(message, Some(None)) {
-                let message = "A reminder that belongs to no task needs a message.";
-                return Err(UserError::at("message", Code::TooShort, message).into());
-            }
-            let mut reminder = held.clone().into_active_model();
-            if let Some(message) = message {
-                reminder.message.set_if_not_equals(message);
-            }
-            if let Some(kind) = kind {
-                reminder.kind.set_if_not_equals(kind.into());
-            }
-            if let Some(completes) = completes_on_delivery {
-                reminder.completes_on_delivery.set_if_not_equals(completes);
-            }
-            if let Some(at) = scheduled_at {
-                reminder.scheduled_at.set_if_not_equals(at);
-            }
-            if !reminder.is_changed() {
-                return Ok(Changed::Done(held));
-            }
+    act(platform, move |parts, tx| async move {
+        let now = parts.clock.now();
+        let scheduled_at = match scheduled_at {
+            Some(at) => Some(rules::scheduled_at(at, now, parts.config.limits.reminder_horizon)?),
+            None => None,
+        };
+        let before = find(&tx, target).await?;
+        let changes = |reminder: &row::Model| {
+            let moved = scheduled_at.is_some_and(|at| at != reminder.scheduled_at);
+            (moved, kind.is_some_and(|kind| row::Kind::from(kind) != reminder.kind))
+        };
+        let (moved, other_way) = changes(&before);
+        if moved || other_way {
+            ledger::cancel(&tx, &[target.id], now).await?;
+        }
+        let held = hold(&tx, target).await?;
+        demand(&held, Status::Pending)?;
+        if changes(&held) != (moved, other_way) {
+            // Somebody moved it between the two looks: what was decided above is not true any more.
+            return Err(Undone::Conflict(held));
+        }
+        if held.task_id.is_none() && matches!(message, Some(None)) {
+            let message = "A reminder that belongs to no task needs a message.";
+            return Err(UserError::at("message", Code::TooShort, message).into());
+        }
+        let mut reminder = held.clone().into_active_model();
+        if let Some(message) = message {
+            reminder.message.set_if_not_equals(message);
+        }
+        if let Some(kind) = kind {
+            reminder.kind.set_if_not_equals(kind.into());
+        }
+        if let Some(completes) = completes_on_delivery {
+            reminder.completes_on_delivery.set_if_not_equals(completes);
+        }
+        if let Some(at) = scheduled_at {
+            reminder.scheduled_at.set_if_not_equals(at);
+        }
+        if !reminder.is_changed() {
+            return Ok(held);
+        }
+        if moved {
+            reminder.round = Set(held.round + 1);
+        }
+        let changed = save(&tx, &held, reminder, now).await?;
+        if moved || other_way {
+            let lead_minutes = accounts::person(&*tx, target.viewer.user_id).await?.email_lead_minutes;
             if moved {
-                reminder.round = Set(held.round + 1);
+                ledger::open_round(&parts, &tx, &changed, lead_minutes, now).await?;
+            } else {
+                ledger::fit_round(&parts, &tx, &changed, lead_minutes, now).await?;
             }
-            let changed = save(&tx, &held, reminder, now).await?;
-            if moved || other_way {
-                let lead_minutes = accounts::person(&*tx, target.viewer.user_id).await?.email_lead_minutes;
-                if moved {
-                    ledger::open_round(&parts, &tx, &changed, lead_minutes, now).await?;
-                } else {
-                    ledger::fit_round(&parts, &tx, &changed, lead_minutes, now).await?;
-                }
-            }
-            Ok(Changed::Done(changed))
-        })
-        .await
+        }
+        Ok(changed)
+    })
+    .await
 }
 
 /// Puts a reminder off: it comes again at its new moment, its mail too.
 pub(super) async fn snooze(platform: &Platform, target: Target, snooze: Snooze) -> Outcome {
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            let now = parts.clock.now();
-            let until = match snooze {
-                Snooze::Minutes(minutes) if minutes < 1 => {
-                    return Err(UserError::at("for.minutes", Code::InvalidValue, "Give at least one minute.").into());
-                }
-                Snooze::Minutes(minutes) => now + TimeDelta::minutes(minutes.into()),
-                Snooze::Until(until) => until,
-            };
-            let scheduled_at = rules::scheduled_at(until, now, parts.config.limits.reminder_horizon)
-                .map_err(|error| UserError { path: vec!["input".into(), "for".into()], ..error })?;
-            find(&tx, target).await?;
-            ledger::cancel(&tx, &[target.id], now).await?;
-            let held = match hold(&tx, target).await? {
-                Changed::Done(held) => held,
-                conflict @ Changed::Conflict(_) => return Ok(conflict),
-            };
-            demand(&held, Status::Pending)?;
-            let mut reminder = held.clone().into_active_model();
-            reminder.scheduled_at = Set(scheduled_at);
-            reminder.round = Set(held.round + 1);
-            let changed = save(&tx, &held, reminder, now).await?;
-            // Whoever puts it off wants it then, and not an hour before.
-            ledger::open_round(&parts, &tx, &changed, 0, now).await?;
-            Ok(Changed::Done(changed))
-        })
-        .await
+    act(platform, move |parts, tx| async move {
+        let now = parts.clock.now();
+        let until = match snooze {
+            Snooze::Minutes(minutes) if minutes < 1 => {
+                return Err(UserError::at("for.minutes", Code::InvalidValue, "Give at least one minute.").into());
+            }
+            Snooze::Minutes(minutes) => now + TimeDelta::minutes(minutes.into()),
+            Snooze::Until(until) => until,
+        };
+        let scheduled_at = rules::scheduled_at(until, now, parts.config.limits.reminder_horizon)
+            .map_err(|error| UserError { path: vec!["input".into(), "for".into()], ..error })?;
+        find(&tx, target).await?;
+        ledger::cancel(&tx, &[target.id], now).await?;
+        let held = hold(&tx, target).await?;
+        demand(&held, Status::Pending)?;
+        let mut reminder = held.clone().into_active_model();
+        reminder.scheduled_at = Set(scheduled_at);
+        reminder.round = Set(held.round + 1);
+        let changed = save(&tx, &held, reminder, now).await?;
+        // Whoever puts it off wants it then, and not an hour before.
+        ledger::open_round(&parts, &tx, &changed, 0, now).await?;
+        Ok(changed)
+    })
+    .await
 }
 
 /// Completes a reminder: what is still to be delivered is not wanted any more.
 pub(super) async fn complete(platform: &Platform, target: Target) -> Outcome {
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            let now = parts.clock.now();
-            if find(&tx, target).await?.status == Status::Pending {
-                ledger::cancel(&tx, &[target.id], now).await?;
-            }
-            let held = match hold(&tx, target).await? {
-                Changed::Done(held) if held.status == Status::Completed => return Ok(Changed::Done(held)),
-                Changed::Done(held) => held,
-                conflict @ Changed::Conflict(_) => return Ok(conflict),
-            };
-            demand(&held, Status::Pending)?;
-            let mut reminder = held.clone().into_active_model();
-            reminder.status = Set(Status::Completed);
-            reminder.completed_at = Set(Some(now));
-            reminder.ended_by_task = Set(false);
-            let changed = save(&tx, &held, reminder, now).await?;
-            let subject = entity::completion::Subject::Reminder;
-            completion_log::done(&parts, &tx, changed.user_id, subject, changed.id.uuid(), now).await?;
-            Ok(Changed::Done(changed))
-        })
-        .await
+    act(platform, move |parts, tx| async move {
+        let now = parts.clock.now();
+        if find(&tx, target).await?.status == Status::Pending {
+            ledger::cancel(&tx, &[target.id], now).await?;
+        }
+        let held = hold(&tx, target).await?;
+        if held.status == Status::Completed {
+            return Ok(held);
+        }
+        demand(&held, Status::Pending)?;
+        let mut reminder = held.clone().into_active_model();
+        reminder.status = Set(Status::Completed);
+        reminder.completed_at = Set(Some(now));
+        reminder.ended_by_task = Set(false);
+        let changed = save(&tx, &held, reminder, now).await?;
+        let subject = entity::completion::Subject::Reminder;
+        completion_log::done(&parts, &tx, changed.user_id, subject, changed.id.uuid(), now).await?;
+        Ok(changed)
+    })
+    .await
 }
 
 /// Opens a completed or cancelled reminder again. One that still lies ahead is delivered; one whose moment has passed
 /// is overdue.
 pub(super) async fn reopen(platform: &Platform, target: Target) -> Outcome {
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            let now = parts.clock.now();
-            let held = match hold(&tx, target).await? {
-                Changed::Done(held) if held.status == Status::Pending => return Ok(Changed::Done(held)),
-                Changed::Done(held) => held,
-                conflict @ Changed::Conflict(_) => return Ok(conflict),
-            };
-            task_is_open(&tx, &held).await?;
-            if held.status == Status::Completed {
-                completion_log::undone(&parts, &tx, held.id.uuid()).await?;
-            }
-            let mut reminder = held.clone().into_active_model();
-            reminder.status = Set(Status::Pending);
-            reminder.completed_at = Set(None);
-            reminder.cancelled_at = Set(None);
-            reminder.ended_by_task = Set(false);
-            reminder.round = Set(held.round + 1);
-            let changed = save(&tx, &held, reminder, now).await?;
-            if changed.scheduled_at > now {
-                let lead_minutes = accounts::person(&*tx, target.viewer.user_id).await?.email_lead_minutes;
-                ledger::open_round(&parts, &tx, &changed, lead_minutes, now).await?;
-            }
-            Ok(Changed::Done(changed))
-        })
-        .await
+    act(platform, move |parts, tx| async move {
+        let now = parts.clock.now();
+        // The task before the reminder, as completing it does.
+        let there = find(&tx, target).await?;
+        let open = task_is_open(&tx, &there).await?;
+        let held = hold(&tx, target).await?;
+        if held.status == Status::Pending {
+            return Ok(held);
+        }
+        if !open {
+            let message = "The task of this reminder is complete or deleted. Reopen or restore it first.";
+            return Err(UserError::at("id", Code::WrongState, message).into());
+        }
+        if held.status == Status::Completed {
+            completion_log::undone(&parts, &tx, held.id.uuid()).await?;
+        }
+        let mut reminder = held.clone().into_active_model();
+        reminder.status = Set(Status::Pending);
+        reminder.completed_at = Set(None);
+        reminder.cancelled_at = Set(None);
+        reminder.ended_by_task = Set(false);
+        reminder.round = Set(held.round + 1);
+        let changed = save(&tx, &held, reminder, now).await?;
+        if changed.scheduled_at > now {
+            let lead_minutes = accounts::person(&*tx, target.viewer.user_id).await?.email_lead_minutes;
+            ledger::open_round(&parts, &tx, &changed, lead_minutes, now).await?;
+        }
+        Ok(changed)
+    })
+    .await
 }
 
 /// Deletes a reminder with its ledger. What it told already stays in the list of notifications.
 pub(super) async fn delete(platform: &Platform, target: Target) -> Outcome {
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            find(&tx, target).await?;
-            ledger::cancel(&tx, &[target.id], parts.clock.now()).await?;
-            let held = hold(&tx, target).await?;
-            if let Changed::Done(reminder) = &held {
-                row::Entity::delete_by_id(reminder.id).exec(&*tx).await?;
-            }
-            Ok(held)
-        })
-        .await
+    act(platform, move |parts, tx| async move {
+        find(&tx, target).await?;
+        ledger::cancel(&tx, &[target.id], parts.clock.now()).await?;
+        let held = hold(&tx, target).await?;
+        row::Entity::delete_by_id(held.id).exec(&*tx).await?;
+        Ok(held)
+    })
+    .await
 }
 
 /// Sends again, now, what was given up of the present round.
 pub(super) async fn retry(platform: &Platform, target: Target) -> Outcome {
-    let parts = platform.clone();
-    platform
-        .db
-        .write(move |tx| async move {
-            let now = parts.clock.now();
-            let there = find(&tx, target).await?;
-            demand(&there, Status::Pending)?;
-            let failed = delivery::Entity::find()
-                .filter(delivery::Column::ReminderId.eq(there.id))
-                .filter(delivery::Column::Round.eq(there.round))
-                .filter(delivery::Column::State.eq(State::Failed))
-                .all(&*tx)
-                .await?;
-            if failed.is_empty() {
-                let message = "No delivery of this reminder has failed.";
-                return Err(UserError::at("id", Code::WrongState, message).into());
-            }
-            let work: Vec<NewJob> = failed.iter().filter_map(|delivery| again(delivery, now)).collect();
-            jobs::enqueue(&parts, &tx, &work).await?;
-            delivery::Entity::update_many()
-                .col_expr(delivery::Column::State, Expr::value(State::Pending))
-                .col_expr(delivery::Column::Attempts, Expr::value(0))
-                .col_expr(delivery::Column::NextAttemptAt, Expr::value(now))
-                .col_expr(delivery::Column::UpdatedAt, Expr::value(now))
-                .filter(delivery::Column::Id.is_in(failed.iter().map(|delivery| delivery.id)))
-                .filter(delivery::Column::State.eq(State::Failed))
-                .exec(&*tx)
-                .await?;
-            hold(&tx, target).await.map_err(Into::into)
-        })
-        .await
+    act(platform, move |parts, tx| async move {
+        let now = parts.clock.now();
+        let there = find(&tx, target).await?;
+        demand(&there, Status::Pending)?;
+        let failed = delivery::Entity::find()
+            .filter(delivery::Column::ReminderId.eq(there.id))
+            .filter(delivery::Column::Round.eq(there.round))
+            .filter(delivery::Column::State.eq(State::Failed))
+            .all(&*tx)
+            .await?;
+        if failed.is_empty() {
+            let message = "No delivery of this reminder has failed.";
+            return Err(UserError::at("id", Code::WrongState, message).into());
+        }
+        let work: Vec<NewJob> = failed.iter().map(|delivery| again(delivery, now)).collect();
+        jobs::enqueue(&parts, &tx, &work).await?;
+        delivery::Entity::update_many()
+            .col_expr(delivery::Column::State, Expr::value(State::Pending))
+            .col_expr(delivery::Column::Attempts, Expr::value(0))
+            .col_expr(delivery::Column::NextAttemptAt, Expr::value(now))
+            .col_expr(delivery::Column::UpdatedAt, Expr::value(now))
+            .filter(delivery::Column::Id.is_in(failed.iter().map(|delivery| delivery.id)))
+            .filter(delivery::Column::State.eq(State::Failed))
+            .exec(&*tx)
+            .await?;
+        hold(&tx, target).await
+    })
+    .await
 }
 
-fn again(delivery: &delivery::Model, now: Instant) -> Option<NewJob> {
+fn again(delivery: &delivery::Model, now: Instant) -> NewJob {
     let kind = match delivery.channel {
         delivery::Channel::InApp => IN_APP,
         delivery::Channel::Email => EMAIL,
-        delivery::Channel::Push => return None,
+        delivery::Channel::Push => PUSH,
     };
-    Some(NewJob { kind, subject_id: delivery.id.uuid(), user_id: Some(delivery.user_id), due_at: now })
+    NewJob { kind, subject_id: delivery.id.uuid(), user_id: Some(delivery.user_id), due_at: now }
 }
 
 async fn find(tx: &Tx, target: Target) -> Result<row::Model, Fault> {
@@ -286,11 +297,11 @@ async fn find(tx: &Tx, target: Target) -> Result<row::Model, Fault> {
 }
 
 /// The row, held until the end of the transaction.
-async fn hold(tx: &Tx, target: Target) -> Result<Changed<row::Model>, Fault> {
+async fn hold(tx: &Tx, target: Target) -> Result<row::Model, Undone> {
     let mine = row::Entity::visible_to(target.viewer.user_id).filter(row::Column::Id.eq(target.id));
     let held = mine.lock(LockType::NoKeyUpdate).one(&**tx).await?.ok_or(Fault::NotFound("reminder"))?;
     let other = target.expected_version.is_some_and(|version| version != held.version);
-    Ok(if other { Changed::Conflict(held) } else { Changed::Done(held) })
+    if other { Err(Undone::Conflict(held)) } else { Ok(held) }
 }
 
 fn demand(reminder: &row::Model, status: Status) -> Result<(), UserError> {
@@ -305,17 +316,12 @@ fn demand(reminder: &row::Model, status: Status) -> Result<(), UserError> {
     Err(UserError::at("id", Code::WrongState, message))
 }
 
-async fn task_is_open(tx: &Tx, reminder: &row::Model) -> Result<(), Refusal> {
-    let Some(task_id) = reminder.task_id else { return Ok(()) };
-    let open = task::Entity::visible_to(reminder.user_id)
-        .filter(task::Column::Id.eq(task_id))
-        .filter(task::Column::Status.ne(task::Status::Completed))
-        .lock(LockType::KeyShare);
-    if open.one(&**tx).await?.is_some() {
-        return Ok(());
-    }
-    let message = "The task of this reminder is complete or deleted. Reopen or restore it first.";
-    Err(UserError::at("id", Code::WrongState, message).into())
+/// Whether the task of a reminder, if it has one, is neither complete nor deleted. Holds its row, so that it stays so.
+async fn task_is_open(tx: &Tx, reminder: &row::Model) -> Result<bool, Fault> {
+    let Some(task_id) = reminder.task_id else { return Ok(true) };
+    let task = task::Entity::visible_to(reminder.user_id).filter(task::Column::Id.eq(task_id));
+    let task = task.lock(LockType::NoKeyUpdate).one(&**tx).await?;
+    Ok(task.is_some_and(|task| task.status != task::Status::Completed))
 }
 
 async fn save(tx: &Tx, before: &row::Model, mut reminder: row::ActiveModel, now: Instant) -> Result<row::Model, Fault> {

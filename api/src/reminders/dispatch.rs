@@ -6,7 +6,7 @@ use std::collections::HashMap;
 
 use entity::{
     DeliveryId, ReminderId,
-    delivery::{self as row, Channel, State},
+    delivery::{self as row, State},
     notification, reminder, task,
 };
 use sea_orm::{
@@ -16,7 +16,10 @@ use sea_orm::{
 
 use super::{ledger, mail};
 use crate::{
-    notifications::record::{NewNotification, record},
+    notifications::{
+        push::{PushMessage, Sent, send_to},
+        record::{NewNotification, record},
+    },
     platform::{
         Platform,
         clock::Instant,
@@ -32,10 +35,14 @@ pub(super) const IN_APP: &str = "reminders.in_app";
 /// Mails a reminder.
 pub(super) const EMAIL: &str = "reminders.email";
 
+/// Pushes a reminder to the person's browsers.
+pub(super) const PUSH: &str = "reminders.push";
+
 /// Registers the jobs of this room.
 pub fn register_jobs(engine: &mut Engine) {
     engine.batches(IN_APP, in_app).when_failed(note_failure);
     engine.singles(EMAIL, email).when_failed(note_failure);
+    engine.singles(PUSH, push).when_failed(note_failure);
 }
 
 /// All in one transaction; where that fails, each in its own, so that one that cannot be delivered holds up no other.
@@ -80,7 +87,6 @@ async fn deliver(platform: &Platform, tx: &Tx, held: &[Held]) -> Result<(), Faul
     }
     let deliveries: Vec<DeliveryId> = due.iter().map(|(delivery, _)| delivery.id).collect();
     ledger::sent(tx, &deliveries, now).await?;
-    skip_push(tx, &due, now).await?;
     complete_delivered(platform, tx, due.into_iter().map(|(_, reminder)| reminder).collect(), now).await?;
     // Last: everyone locks jobs, deliveries, reminders and then the counter, so that nobody waits in a circle.
     record(platform, tx, notifications).await?;
@@ -122,23 +128,6 @@ async fn tasks_of(
     }
     let tasks = task::Entity::find().filter(task::Column::Id.is_in(ids)).all(&**tx).await?;
     Ok(tasks.into_iter().map(|task| (task.id, task)).collect())
-}
-
-/// A push that was asked for has no endpoint to go to: the ledger says so.
-async fn skip_push(tx: &Tx, due: &[(row::Model, reminder::Model)], now: Instant) -> Result<(), DbErr> {
-    let wanted = due.iter().filter(|(_, reminder)| reminder.kind != reminder::Kind::Email);
-    let reminders: Vec<ReminderId> = wanted.map(|(_, reminder)| reminder.id).collect();
-    if reminders.is_empty() {
-        return Ok(());
-    }
-    let pushes = row::Entity::find()
-        .filter(row::Column::ReminderId.is_in(reminders))
-        .filter(row::Column::Channel.eq(Channel::Push))
-        .filter(row::Column::State.eq(State::Pending))
-        .all(&**tx)
-        .await?;
-    let ids: Vec<DeliveryId> = pushes.into_iter().map(|push| push.id).collect();
-    ledger::skipped(tx, &ids, "No browser is registered for push.", now).await
 }
 
 /// Completes the reminders that complete on delivery and have nothing left to deliver.
@@ -195,6 +184,36 @@ async fn email(platform: Platform, job: Held) -> Result<(), Failure> {
         let mail = mail::compose(&platform, &wanted).map_err(|e| Fault::Internal(e.to_string()))?;
         platform.mailer.send(mail).await?;
     }
+    close(platform, job, reminder_id, None).await
+}
+
+async fn push(platform: Platform, job: Held) -> Result<(), Failure> {
+    let Some(wanted) = mail::find(&platform, DeliveryId::from_uuid(job.subject_id)).await? else {
+        return close(platform, job, None, None).await;
+    };
+    let mail::Wanted { delivery, reminder, task, .. } = wanted;
+    let title = task.map_or_else(|| "Reminder".to_owned(), |task| task.title);
+    let body = reminder.message.unwrap_or_else(|| format!("It is time: {title}"));
+    // One topic a delivery: should it be sent twice, the browser shows the later one.
+    let topic = delivery.id.to_string();
+    let message = PushMessage { kind: "REMINDER", title, body, path: "/tasks".into(), topic };
+    match send_to(&platform, delivery.user_id, &message).await? {
+        Sent::To(_) => close(platform, job, Some(reminder.id), None).await,
+        Sent::Nowhere => close(platform, job, Some(reminder.id), Some("No browser is registered for push.")).await,
+        Sent::Later { error, answered: true, .. } => Err(Failure::Refused(error)),
+        Sent::Later { error, answered: false, .. } => Err(Failure::Unreachable(error)),
+        Sent::Never(error) => Err(Failure::Permanent(error)),
+    }
+}
+
+/// Closes a delivery in the transaction that ends its job: as sent or, with a reason, as skipped.
+async fn close(
+    platform: Platform,
+    job: Held,
+    reminder_id: Option<ReminderId>,
+    skipped: Option<&'static str>,
+) -> Result<(), Failure> {
+    let id = DeliveryId::from_uuid(job.subject_id);
     let parts = platform.clone();
     platform
         .db
@@ -202,7 +221,10 @@ async fn email(platform: Platform, job: Held) -> Result<(), Failure> {
             let ours = jobs::finish(&tx, &[job]).await?;
             let (Some(reminder_id), [_]) = (reminder_id, ours.as_slice()) else { return Ok(()) };
             let now = parts.clock.now();
-            ledger::sent(&tx, &[id], now).await?;
+            match skipped {
+                None => ledger::sent(&tx, &[id], now).await?,
+                Some(why) => ledger::skipped(&tx, &[id], why, now).await?,
+            }
             let reminder = reminder::Entity::find_by_id(reminder_id).one(&*tx).await?;
             complete_delivered(&parts, &tx, reminder.into_iter().collect(), now).await
         })

@@ -8,7 +8,7 @@ use entity::{
 use sea_orm::{ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
 
 use super::{
-    dispatch::{EMAIL, IN_APP},
+    dispatch::{EMAIL, IN_APP, PUSH},
     rules,
 };
 use crate::platform::{
@@ -45,10 +45,9 @@ async fn open(
     for (channel, due_at) in plan {
         let id = DeliveryId::from_uuid(platform.new_uuid());
         let kind = match channel {
-            Channel::InApp => Some(IN_APP),
-            Channel::Email => Some(EMAIL),
-            // Closed together with the one in the app: there is no push endpoint that it could go to yet.
-            Channel::Push => None,
+            Channel::InApp => IN_APP,
+            Channel::Email => EMAIL,
+            Channel::Push => PUSH,
         };
         rows.push(row::ActiveModel {
             id: Set(id),
@@ -59,14 +58,14 @@ async fn open(
             state: Set(State::Pending),
             due_at: Set(due_at),
             attempts: Set(0),
-            next_attempt_at: Set(kind.map(|_| due_at)),
+            next_attempt_at: Set(Some(due_at)),
             sent_at: Set(None),
             error: Set(None),
             created_at: Set(now),
             updated_at: Set(now),
         });
         let user_id = Some(reminder.user_id);
-        work.extend(kind.map(|kind| NewJob { kind, subject_id: id.uuid(), user_id, due_at }));
+        work.push(NewJob { kind, subject_id: id.uuid(), user_id, due_at });
     }
     row::Entity::insert_many(rows).exec_without_returning(&**tx).await?;
     jobs::enqueue(platform, tx, &work).await
@@ -110,7 +109,7 @@ pub(super) async fn cancel(tx: &Tx, reminders: &[ReminderId], now: Instant) -> R
         .all(&**tx)
         .await?;
     let subjects: Vec<_> = pending.iter().map(|delivery| delivery.id.uuid()).collect();
-    jobs::cancel(tx, &[IN_APP, EMAIL], &subjects).await?;
+    jobs::cancel(tx, &[IN_APP, EMAIL, PUSH], &subjects).await?;
     let ids: Vec<DeliveryId> = pending.into_iter().map(|delivery| delivery.id).collect();
     close(tx, &ids, State::Cancelled, None, None, now).await
 }

@@ -36,7 +36,10 @@ use crate::{
         graphql::{AttachmentMutations, AttachmentSubscriptions},
         loaders::AttachmentLoader,
     },
-    notifications::graphql::{NotificationMutations, NotificationSubscriptions},
+    notifications::{
+        graphql::{NotificationMutations, NotificationSubscriptions},
+        push::graphql::{PushMutations, PushQueries},
+    },
     platform::{
         Platform,
         secret::sha256,
@@ -55,11 +58,18 @@ use crate::{
 
 /// Everything that can be read.
 #[derive(MergedObject, Default)]
-pub struct Query(ViewerQueries, TaskQueries, ReminderQueries, node::NodeQueries);
+pub struct Query(ViewerQueries, TaskQueries, ReminderQueries, PushQueries, node::NodeQueries);
 
 /// Everything that can be done.
 #[derive(MergedObject, Default)]
-pub struct Mutation(AccountMutations, TaskMutations, AttachmentMutations, ReminderMutations, NotificationMutations);
+pub struct Mutation(
+    AccountMutations,
+    TaskMutations,
+    AttachmentMutations,
+    ReminderMutations,
+    NotificationMutations,
+    PushMutations,
+);
 
 /// Everything that can be followed.
 #[derive(MergedSubscription, Default)]

@@ -9,7 +9,10 @@ use crate::{
         self,
         graphql::{TaskAttachments, UserAttachments},
     },
-    notifications::graphql::{Notification, UserNotifications},
+    notifications::{
+        graphql::{Notification, UserNotifications},
+        push::graphql::UserPush,
+    },
     platform::{Platform, error::Fault, fields::Fields, page::Connection, viewer::Caller},
     reminders::{
         self,
@@ -42,6 +45,11 @@ impl User {
     #[graphql(flatten)]
     async fn plug_reminders(&self) -> UserReminders {
         UserReminders(self.user_id)
+    }
+
+    #[graphql(flatten)]
+    async fn plug_push(&self) -> UserPush {
+        UserPush(self.user_id)
     }
 
     #[graphql(flatten)]

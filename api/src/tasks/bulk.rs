@@ -58,10 +58,13 @@ pub(super) async fn run(platform: &Platform, viewer: Viewer, ids: &[ID], act: Ac
             }
             match act {
                 Act::Complete => {
-                    let mut done = Vec::with_capacity(held.len());
+                    let (mut done, mut told) = (Vec::with_capacity(held.len()), Vec::new());
                     for task in held {
-                        done.push(change::set_status_in(&parts, &tx, viewer, task, TaskStatus::Completed).await?);
+                        let one = change::set_status_in(&parts, &tx, viewer, task, TaskStatus::Completed).await?;
+                        done.push(one.task);
+                        told.extend(one.told);
                     }
+                    change::tell(&parts, &tx, told).await?;
                     Ok(done)
                 }
                 Act::Delete => {

@@ -116,6 +116,12 @@ pub(super) async fn delete_in(platform: &Platform, tx: &Tx, before: row::Model) 
     Ok(after)
 }
 
+/// A task that was changed, and what its person is to be told when everything else is done.
+pub(super) struct Done {
+    pub(super) task: row::Model,
+    pub(super) told: Option<NewNotification>,
+}
+
 /// Sets the status of a task whose row is held.
 pub(super) async fn set_status_in(
     platform: &Platform,
@@ -123,7 +129,7 @@ pub(super) async fn set_status_in(
     viewer: Viewer,
     before: row::Model,
     status: TaskStatus,
-) -> Result<row::Model, Refusal> {
+) -> Result<Done, Refusal> {
     let status = Some(status.into());
     let patch = Patch { title: None, description: None, link: None, due: None, priority: None, category: None, status };
     change_in(platform, tx, viewer, before, patch).await
@@ -144,7 +150,9 @@ async fn change(
             if expected_version.is_some_and(|version| version != before.version) {
                 return Ok(Changed::Conflict(before));
             }
-            change_in(&parts, &tx, viewer, before, patch).await.map(Changed::Done)
+            let done = change_in(&parts, &tx, viewer, before, patch).await?;
+            tell(&parts, &tx, done.told.into_iter().collect()).await?;
+            Ok(Changed::Done(done.task))
         })
         .await
 }
@@ -155,17 +163,18 @@ async fn change_in(
     viewer: Viewer,
     before: row::Model,
     patch: Patch,
-) -> Result<row::Model, Refusal> {
+) -> Result<Done, Refusal> {
     let status = patch.status.filter(|status| *status != before.status);
     let now = platform.clock.now();
     let mut task = before.clone().into_active_model();
     apply(platform, tx, viewer, patch, &mut task).await?;
     if !task.is_changed() && status.is_none() {
-        return Ok(before);
+        return Ok(Done { task: before, told: None });
     }
-    if let Some(status) = status {
-        move_to(platform, tx, &before, status, &mut task, now).await?;
-    }
+    let told = match status {
+        Some(status) => move_to(platform, tx, &before, status, &mut task, now).await?,
+        None => None,
+    };
     let reads_otherwise = task.title.is_set() || task.description.is_set();
     let after = save(tx, &before, task, now).await?;
     if status.is_some() || after.due_at != before.due_at {
@@ -174,7 +183,7 @@ async fn change_in(
     if reads_otherwise {
         search::index(tx, after.user_id, after.id, &after.title, after.description.as_deref()).await?;
     }
-    Ok(after)
+    Ok(Done { task: after, told })
 }
 
 async fn apply(
@@ -219,12 +228,12 @@ async fn move_to(
     status: row::Status,
     task: &mut row::ActiveModel,
     now: Instant,
-) -> Result<(), Fault> {
+) -> Result<Option<NewNotification>, Fault> {
     task.status = Set(status);
     let change = match (before.status, status) {
         (_, row::Status::Completed) => TaskChange::Completed,
         (row::Status::Completed, _) => TaskChange::Reopened,
-        (row::Status::Todo | row::Status::InProgress, row::Status::Todo | row::Status::InProgress) => return Ok(()),
+        (row::Status::Todo | row::Status::InProgress, row::Status::Todo | row::Status::InProgress) => return Ok(None),
     };
     match change {
         TaskChange::Completed => {
@@ -246,16 +255,22 @@ async fn move_to(
     }
     let fact = TaskChanged { task_id: before.id, user_id: before.user_id, change };
     platform.facts.task_changed(platform, tx, fact).await?;
-    // Last: everyone locks jobs, deliveries, reminders and then the counter, so that nobody waits in a circle.
     if change == TaskChange::Completed && before.first_completed_at.is_none() {
         task.first_completed_at = Set(Some(now));
-        congratulate(platform, tx, before).await?;
+        return Ok(Some(congratulation(before)));
     }
+    Ok(None)
+}
+
+/// Tells what changes came to. The last thing in a transaction: everyone locks jobs, deliveries, reminders and then the
+/// counter, so that nobody waits in a circle.
+pub(super) async fn tell(platform: &Platform, tx: &Tx, told: Vec<NewNotification>) -> Result<(), Fault> {
+    record(platform, tx, told).await?;
     Ok(())
 }
 
-async fn congratulate(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(), Fault> {
-    let notification = NewNotification {
+fn congratulation(task: &row::Model) -> NewNotification {
+    NewNotification {
         user_id: task.user_id,
         kind: notification::Kind::General,
         title: "Task Completed".into(),
@@ -263,9 +278,7 @@ async fn congratulate(platform: &Platform, tx: &Tx, task: &row::Model) -> Result
         task_id: Some(task.id),
         reminder_id: None,
         cause: format!("{} completed", task.id),
-    };
-    record(platform, tx, vec![notification]).await?;
-    Ok(())
+    }
 }
 
 /// The row, held until the end of the transaction. Not against rows that point at it: a reminder that is being

@@ -16,7 +16,6 @@ use sea_orm::{ColumnTrait, DbErr, EntityTrait, QueryFilter, QueryOrder, QueryRes
 
 pub use self::change::AttachmentMutations;
 use super::{
-    kind::Kind,
     live::{self, AttachmentEvent},
     loaders::{AttachmentLoader, AttachmentsOf},
     rules,
@@ -37,6 +36,7 @@ use crate::{
         loaders::{TaskLoader, TaskWithId},
     },
 };
+use media::kind::Kind;
 
 /// How far a file has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Enum)]

@@ -116,6 +116,7 @@ impl Config {
             ("FILE_LIMIT", self.storage.file_limit),
             ("FILES_PER_REQUEST", self.storage.files_per_request as u64),
             ("UPLOADS_AT_ONCE", self.storage.uploads_at_once as u64),
+            ("UPLOADS_PER_USER", self.storage.uploads_per_user as u64),
             ("IMAGE_PERMITS", self.storage.image_permits as u64),
             ("IMAGE_WIDTH", self.storage.image_width.into()),
             ("IMAGE_HEIGHT", self.storage.image_height.into()),
@@ -202,6 +203,7 @@ impl Config {
             self.oidc.client_id.is_none() || self.oidc.issuer.starts_with("https://"),
             "OIDC_ISSUER must be an https:// address",
         );
+        need(!self.push.allow_private, "PUSH_ALLOW_PRIVATE must be false: people could reach your own network");
         let browsers_s3 = self.storage.public_endpoint.as_ref().or(self.storage.endpoint.as_ref());
         need(
             browsers_s3.is_some_and(|url| url.starts_with("https://")),

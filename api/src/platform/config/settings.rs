@@ -217,6 +217,25 @@ settings! {
         /// How long to wait for the mail server.
         SMTP_TIMEOUT => timeout: Duration = "30s";
     }
+    /// Messages to browsers (Web Push).
+    push: Push {
+        /// The private key with which messages are signed: 32 bytes of a P-256 key in base64url, as npm `web-push generate-vapid-keys` prints it. Empty: derived from SECRET_KEY, so that a new one ends every subscription.
+        VAPID_PRIVATE_KEY => vapid_private_key: Option<SecretString> = "";
+        /// Whom a push service may turn to: `mailto:…` or `https://…`. Empty: the address of MAIL_FROM.
+        VAPID_SUBJECT => vapid_subject: Option<String> = "";
+        /// How long to wait for a push service.
+        PUSH_TIMEOUT => timeout: Duration = "10s";
+        /// How long a push service keeps a message for a browser that is away.
+        PUSH_TIME_TO_LIVE => time_to_live: Duration = "1d";
+        /// Browsers that a person may register; the one registered longest ago goes when another comes.
+        PUSH_PER_USER => per_user: usize = "20";
+        /// Tests that a person may send in a window.
+        PUSH_TEST_LIMIT => test_limit: u64 = "5";
+        /// The window of those.
+        PUSH_TEST_WINDOW => test_window: Duration = "15m";
+        /// Lets http: and private addresses be push services: for development and tests, refused in production.
+        PUSH_ALLOW_PRIVATE => allow_private: bool = "false";
+    }
     /// Files: where they lie and how large they may be.
     storage: Storage {
         /// The address of an S3, like `https://s3.eu-central-1.amazonaws.com`. Empty in development: a store in the process, in DATA_DIR.
@@ -255,6 +274,8 @@ settings! {
         UPLOAD_WINDOW => upload_window: Duration = "1h";
         /// Bytes a second that an upload through the API must come with, after BODY_TIMEOUT.
         UPLOAD_RATE => upload_rate: u64 = "64000";
+        /// Uploads of one person through the API at the same time on one instance.
+        UPLOADS_PER_USER => uploads_per_user: usize = "5";
         /// Uploads through the API at the same time on one instance.
         UPLOADS_AT_ONCE => uploads_at_once: usize = "50";
         /// Pixels of an image.

@@ -4,7 +4,7 @@ use aws_sdk_s3::{
     Client,
     config::{
         BehaviorVersion, Builder, Credentials, Region, RequestChecksumCalculation, ResponseChecksumValidation,
-        timeout::TimeoutConfig,
+        StalledStreamProtectionConfig, timeout::TimeoutConfig,
     },
 };
 use secrecy::ExposeSecret;
@@ -59,6 +59,8 @@ fn common(config: &Config, endpoint: &str, credentials: Credentials) -> Builder 
         .endpoint_url(endpoint)
         .credentials_provider(credentials)
         .timeout_config(timeouts)
+        // A store that is slow to acknowledge is given S3_TIMEOUT, like any other answer.
+        .stalled_stream_protection(StalledStreamProtectionConfig::enabled().upload_enabled(false).build())
         // We send the SHA-256 ourselves; other checksums would have to be signed into browsers' URLs.
         .request_checksum_calculation(RequestChecksumCalculation::WhenRequired)
         .response_checksum_validation(ResponseChecksumValidation::WhenRequired)

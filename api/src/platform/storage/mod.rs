@@ -10,9 +10,9 @@ use std::{sync::Arc, time::Duration};
 
 use aws_sdk_s3::{
     Client,
-    error::{DisplayErrorContext, SdkError},
+    error::{DisplayErrorContext, ProvideErrorMetadata, SdkError},
     primitives::{ByteStream, SdkBody},
-    types::{CorsConfiguration, CorsRule},
+    types::{BucketLocationConstraint, CorsConfiguration, CorsRule, CreateBucketConfiguration},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 use http_body_util::StreamBody;
@@ -131,9 +131,10 @@ impl Storage {
     async fn try_to_prepare(&self) -> Result<(), StorageError> {
         let (client, bucket) = (&self.0.client, &self.0.bucket);
         if let Err(error) = client.head_bucket().bucket(bucket).send().await {
-            match StorageError::of(error) {
+            match StorageError::of_head(error) {
                 StorageError::Missing => {
-                    let made = client.create_bucket().bucket(bucket).send().await;
+                    let made = client.create_bucket().bucket(bucket).set_create_bucket_configuration(self.place());
+                    let made = made.send().await;
                     // Another instance may have been faster.
                     if let Err(error) = made
                         && client.head_bucket().bucket(bucket).send().await.is_err()
@@ -144,6 +145,34 @@ impl Storage {
                 other => return Err(other),
             }
         }
+        if let Err(error) = self.let_front_ends_in().await {
+            // Some stores set it for the whole server (MinIO), and some keys may not: uploads by our own hand work.
+            tracing::warn!(?error, bucket, "CORS of the bucket cannot be set: allow the front end's origin there");
+        }
+        Ok(())
+    }
+
+    /// Where a new bucket is to lie. None: where the store puts it (in us-east-1 AWS takes no other answer).
+    fn place(&self) -> Option<CreateBucketConfiguration> {
+        let region = self.0.client.config().region().map(ToString::to_string).unwrap_or_default();
+        let elsewhere = self.0.embedded.is_none() && !matches!(region.as_str(), "" | "us-east-1" | "auto");
+        let constraint = BucketLocationConstraint::from(region.as_str());
+        elsewhere.then(|| CreateBucketConfiguration::builder().location_constraint(constraint).build())
+    }
+
+    /// Adds a rule for the front ends to those that the bucket has, unless one lets them in already.
+    async fn let_front_ends_in(&self) -> Result<(), StorageError> {
+        let (client, bucket) = (&self.0.client, &self.0.bucket);
+        let there = client.get_bucket_cors().bucket(bucket).send().await;
+        let mut rules = there.map(|cors| cors.cors_rules.unwrap_or_default()).unwrap_or_default();
+        let lets_in = |rule: &CorsRule| {
+            let all = |wanted: &[String], given: &[String]| wanted.iter().all(|it| given.contains(it));
+            all(&self.0.origins, &rule.allowed_origins) && rule.allowed_methods.iter().any(|method| method == "PUT")
+        };
+        if rules.iter().any(lets_in) {
+            return Ok(());
+        }
+        let built = |error: aws_sdk_s3::error::BuildError| StorageError::Unavailable(error.to_string());
         let rule = CorsRule::builder()
             .set_allowed_origins(Some(self.0.origins.clone()))
             .set_allowed_methods(Some(vec!["GET".into(), "HEAD".into(), "PUT".into()]))
@@ -151,14 +180,10 @@ impl Storage {
             .expose_headers("ETag")
             .max_age_seconds(600)
             .build();
-        let rules = rule.and_then(|rule| CorsConfiguration::builder().cors_rules(rule).build());
-        let rules = rules.map_err(|error| StorageError::Unavailable(error.to_string()))?;
+        rules.push(rule.map_err(built)?);
+        let rules = CorsConfiguration::builder().set_cors_rules(Some(rules)).build().map_err(built)?;
         let set = client.put_bucket_cors().bucket(bucket).cors_configuration(rules).send().await;
-        if let Err(error) = set.map_err(StorageError::of) {
-            // Some stores set it for the whole server (MinIO), and some keys may not: uploads by our own hand work.
-            tracing::warn!(?error, bucket, "CORS of the bucket cannot be set: allow the front end's origin there");
-        }
-        Ok(())
+        set.map(drop).map_err(StorageError::of)
     }
 
     /// Whether the bucket answers.
@@ -170,7 +195,7 @@ impl Storage {
             return Err(StorageError::Unavailable("the bucket is not ready".into()));
         }
         let asked = self.0.client.head_bucket().bucket(&self.0.bucket).send().await;
-        asked.map(drop).map_err(StorageError::of)
+        asked.map(drop).map_err(StorageError::of_head)
     }
 
     /// Puts bytes that were spooled. Whatever the object was before, it is this afterwards.
@@ -233,7 +258,7 @@ impl Storage {
     /// # Errors
     /// When storage fails.
     pub async fn head(&self, key: &str) -> Result<Option<Head>, StorageError> {
-        match self.0.client.head_object().bucket(&self.0.bucket).key(key).send().await.map_err(StorageError::of) {
+        match self.0.client.head_object().bucket(&self.0.bucket).key(key).send().await.map_err(StorageError::of_head) {
             Ok(head) => {
                 Ok(Some(Head { length: head.content_length().and_then(|n| u64::try_from(n).ok()).unwrap_or(0) }))
             }
@@ -271,6 +296,18 @@ impl Storage {
 
 impl StorageError {
     fn of<E>(error: SdkError<E>) -> Self
+    where
+        E: std::error::Error + ProvideErrorMetadata + 'static,
+    {
+        // Only what says that this object is not there. A bucket that is not there, or a proxy's 404, says nothing of it.
+        match error.code() {
+            Some("NoSuchKey") => Self::Missing,
+            _ => Self::Unavailable(DisplayErrorContext(&error).to_string()),
+        }
+    }
+
+    /// The same of an answer to HEAD, which has no body to name a code in.
+    fn of_head<E>(error: SdkError<E>) -> Self
     where
         E: std::error::Error + 'static,
     {

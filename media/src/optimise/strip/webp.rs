@@ -96,16 +96,7 @@ impl Parts<'_> {
         }
         let bytes = container(width, height, alpha, animated, self.profile.as_deref(), &chunks);
         let frames = if animated { u32::try_from(self.frames.len()).ok()? } else { 1 };
-        // Lossless: four bytes a pixel, and three more when they are copied without alpha. Lossy: the pixels, the planes
-        // of which they are made, and transparency that is lossless itself. Animated: canvas, frame and copies.
-        let bytes_per_pixel = match (animated, lossless, alpha) {
-            (true, _, _) => 28,
-            (false, true, true) => 5,
-            (false, true, false) => 8,
-            (false, false, true) => 11,
-            (false, false, false) => 5,
-        };
-        let working = u64::from(width) * u64::from(height) * bytes_per_pixel;
+        let working = u64::from(width) * u64::from(height) * working(animated, lossless, alpha);
         let orientation = self.orientation.unwrap_or(Orientation::NoTransforms);
         let (profile, colour, pixel) = (self.profile, Vec::new(), if animated || alpha { 4 } else { 3 });
         Some(Stripped {
@@ -121,6 +112,20 @@ impl Parts<'_> {
             working,
             lossless,
         })
+    }
+}
+
+/// Bytes a pixel that decoding takes.
+fn working(animated: bool, lossless: bool, alpha: bool) -> u64 {
+    match (animated, lossless, alpha) {
+        // The canvas, a frame, and their copies.
+        (true, _, _) => 28,
+        (false, true, true) => 5,
+        // Three more when they are copied without alpha.
+        (false, true, false) => 8,
+        // The pixels, the planes of which they are made, and transparency that is lossless itself.
+        (false, false, true) => 11,
+        (false, false, false) => 5,
     }
 }
 

@@ -3,7 +3,7 @@
 
 /// A type that is accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Kind {
+pub enum Kind {
     Jpeg,
     Png,
     Gif,
@@ -20,7 +20,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// All of them.
-    pub(super) const ALL: [Self; 12] = [
+    pub const ALL: [Self; 12] = [
         Self::Jpeg,
         Self::Png,
         Self::Gif,
@@ -37,7 +37,7 @@ impl Kind {
 
     /// As registered at IANA. Text is sent as UTF-8, because the file does not say what it is.
     #[must_use]
-    pub(super) fn content_type(self) -> &'static str {
+    pub fn content_type(self) -> &'static str {
         match self {
             Self::Jpeg => "image/jpeg",
             Self::Png => "image/png",
@@ -56,7 +56,7 @@ impl Kind {
 
     /// The usual ending of a name, without the dot.
     #[must_use]
-    pub(super) fn extension(self) -> &'static str {
+    pub fn extension(self) -> &'static str {
         match self {
             Self::Jpeg => "jpg",
             Self::Png => "png",
@@ -75,13 +75,13 @@ impl Kind {
 
     /// Whether it is decoded, made smaller and gets a thumbnail.
     #[must_use]
-    pub(super) fn is_image(self) -> bool {
+    pub fn is_image(self) -> bool {
         matches!(self, Self::Jpeg | Self::Png | Self::Gif | Self::Webp)
     }
 
     /// For messages, with its article.
     #[must_use]
-    pub(super) fn label(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Jpeg => "a JPEG image",
             Self::Png => "a PNG image",
@@ -101,7 +101,7 @@ impl Kind {
     /// Reads a Content-Type. Its parameters (`; charset=…`) and its case say nothing (RFC 9110 §8.3.1). None: not
     /// one of the types.
     #[must_use]
-    pub(super) fn from_content_type(content_type: &str) -> Option<Self> {
+    pub fn from_content_type(content_type: &str) -> Option<Self> {
         let essence = content_type.split(';').next().unwrap_or_default().trim();
         // What browsers of old sent, and some programs still do.
         let usual = match essence.to_ascii_lowercase().as_str() {
@@ -114,7 +114,7 @@ impl Kind {
 
     /// Reads the ending of a name. None: it has none, or one of no type.
     #[must_use]
-    pub(super) fn from_name(name: &str) -> Option<Self> {
+    pub fn from_name(name: &str) -> Option<Self> {
         let ending = ending(name)?.to_ascii_lowercase();
         match ending.as_str() {
             "jpeg" | "jpe" | "jfif" | "pjpeg" | "pjp" => Some(Self::Jpeg),
@@ -127,7 +127,7 @@ impl Kind {
 /// The ending of a name, as Windows sees it, which drops dots and blanks at the end. None: there is no dot, or what
 /// follows it is no ending but words or a number ("Minutes of 3.5", "Dr. Who").
 #[must_use]
-pub(super) fn ending(name: &str) -> Option<&str> {
+pub fn ending(name: &str) -> Option<&str> {
     let name = name.trim_end_matches(|c: char| c == '.' || c.is_whitespace());
     let (before, ending) = name.rsplit_once('.')?;
     let is_ending = !ending.is_empty()

@@ -175,8 +175,8 @@ fn frame(shown: &RgbaImage, before: Option<&RgbaImage>, size: (u16, u16), delay:
         sample.extend([0, 0, 0, u8::MAX]);
     }
     let quantised = NeuQuant::new(10, usize::from(NOTHING), &sample);
-    // Five bits of each part choose from a table, in which the first colour of its kind looks for the nearest one: quicker
-    // than a search for every pixel, and right for areas of one colour.
+    // Five bits of each part choose from a table, in which the first colour of its kind looks for the nearest one:
+    // quicker than a search for every pixel, and right for areas of one colour.
     let mut nearest = vec![None; 1 << 15];
     let mut index = |pixel: &[u8; 4]| {
         let [red, green, blue, _] = pixel.map(|part| usize::from(part >> 3));

@@ -21,7 +21,7 @@ use super::kind::{self, Kind};
 
 /// Why a file is not taken, in words for the person who uploaded it, with what to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Rejection(pub Cow<'static, str>);
+pub struct Rejection(pub Cow<'static, str>);
 
 impl Rejection {
     const EMPTY: &str = "This file is empty. Choose the file again.";
@@ -56,7 +56,7 @@ impl fmt::Display for Rejection {
 ///
 /// # Errors
 /// When the file cannot be read. A file that is not taken is no error but a [`Rejection`].
-pub(super) fn inspect<R: Read + Seek>(
+pub fn inspect<R: Read + Seek>(
     file: &mut R,
     length: u64,
     name: &str,

@@ -3,7 +3,7 @@
 use std::io::Cursor;
 
 use super::{Rejection, inspect};
-use crate::attachments::{
+use crate::{
     files::{self, Dice, Sample},
     kind::Kind,
     optimise::{Bounds, optimise},
@@ -102,7 +102,7 @@ fn a_shorter_file_than_was_said_is_not_complete() {
 
 #[test]
 fn no_change_of_a_real_file_makes_it_panic() {
-    // Unoptimised it would take minutes; `cargo test --release -p spacedly` does the most.
+    // Unoptimised it would take minutes; `cargo test --release -p media` does the most.
     change_files(if cfg!(debug_assertions) { 200 } else { 20_000 });
 }
 

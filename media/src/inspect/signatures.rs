@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Found anywhere; letters in lower case stand for both. Formats that a program opens although something stands
-/// before them, and markup that browsers and PHP run. ZIP: APPNOTE 4.3.7 (with a version below 64), 4.3.16 (disk 0 of 0).
+/// before them, and markup that browsers and PHP run. ZIP: by its end record (APPNOTE 4.3.16), of disk 0 of 0.
 const ANYWHERE: &[&[u8]] = &[
     b"pk\x05\x06\0\0\0\0",
     b"%pdf-",

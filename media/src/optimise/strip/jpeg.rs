@@ -18,62 +18,105 @@ struct Frame {
     sampling: Vec<(u8, u8)>,
 }
 
+/// What was found on the way.
+#[derive(Default)]
+struct Parts<'a> {
+    kept: Vec<u8>,
+    frame: Option<Frame>,
+    scans: u32,
+    /// Whether a scan brings less than all components.
+    in_parts: bool,
+    turned: Option<Orientation>,
+    profile: Vec<&'a [u8]>,
+    /// Where the profile goes: behind JFIF, which wants to be first.
+    profile_at: usize,
+}
+
 pub(super) fn strip(bytes: &[u8]) -> Option<Stripped> {
     let mut reader = Reader::new(bytes);
-    let mut kept = Vec::with_capacity(bytes.len() + 32);
-    kept.extend_from_slice(&reader.array::<2>()?);
-    let (mut frame, mut scans, mut in_parts) = (None, 0_u32, false);
-    let (mut turned, mut pieces, mut profile_at) = (None, Vec::new(), kept.len());
+    let mut parts = Parts { kept: Vec::with_capacity(bytes.len() + 32), profile_at: 2, ..Parts::default() };
+    parts.kept.extend_from_slice(&reader.array::<2>()?);
     loop {
-        let code = marker(&mut reader)?;
-        match code {
+        match marker(&mut reader)? {
             0xD9 => break,
-            0x01 | 0xD0..=0xD7 => continue,
+            0x01 | 0xD0..=0xD7 => {}
             0x02..=0xBF | 0xD8 => return None,
-            _ => {}
-        }
-        let length = u16::from_be_bytes(reader.array()?).checked_sub(2)?;
-        let content = reader.take(usize::from(length))?;
-        match code {
-            0xE0 if content.starts_with(b"JFIF\0") => {
-                // Twelve bytes, and two for the size of a thumbnail: none.
-                segment(&mut kept, code, &[content.get(..12)?, &[0, 0]]);
-                profile_at = kept.len();
-            }
-            0xE1 if content.starts_with(b"Exif\0") && turned.is_none() => {
-                turned = Some(orientation(content.get(6..).unwrap_or_default()));
-            }
-            0xE2 if content.starts_with(ICC) => pieces.push(content.get(ICC.len()..)?),
-            0xEE if content.starts_with(b"Adobe") => segment(&mut kept, code, &[content]),
-            0xE0..=0xEF | 0xFE => {}
-            _ => {
-                segment(&mut kept, code, &[content]);
-                match code {
-                    0xC4 | 0xC8 | 0xCC => {}
-                    0xC0..=0xCF if frame.is_some() => return None,
-                    0xC0..=0xCF => frame = Some(read_frame(content, code)?),
-                    0xDA => {
-                        scans += 1;
-                        in_parts |= usize::from(*content.first()?) < frame.as_ref()?.sampling.len();
-                        entropy(&mut reader, &mut kept)?;
-                    }
-                    _ => {}
+            code => {
+                let length = u16::from_be_bytes(reader.array()?).checked_sub(2)?;
+                let content = reader.take(usize::from(length))?;
+                parts.take(code, content)?;
+                if code == 0xDA {
+                    entropy(&mut reader, &mut parts.kept)?;
                 }
             }
         }
     }
-    kept.extend_from_slice(&[0xFF, 0xD9]);
-    let frame = frame.filter(|_| scans > 0)?;
-    let profile = joined(pieces).and_then(profile);
-    if let Some(profile) = &profile {
-        insert_profile(&mut kept, profile_at, profile);
+    parts.assemble()
+}
+
+impl<'a> Parts<'a> {
+    fn take(&mut self, code: u8, content: &'a [u8]) -> Option<()> {
+        match code {
+            0xE0 if content.starts_with(b"JFIF\0") => {
+                // Twelve bytes, and two for the size of a thumbnail: none.
+                segment(&mut self.kept, code, &[content.get(..12)?, &[0, 0]]);
+                self.profile_at = self.kept.len();
+            }
+            0xE1 if content.starts_with(b"Exif\0") && self.turned.is_none() => {
+                self.turned = Some(orientation(content.get(6..).unwrap_or_default()));
+            }
+            0xE2 if content.starts_with(ICC) => self.profile.push(content.get(ICC.len()..)?),
+            0xEE if content.starts_with(b"Adobe") => segment(&mut self.kept, code, &[content]),
+            0xE0..=0xEF | 0xFE => {}
+            _ => {
+                segment(&mut self.kept, code, &[content]);
+                self.read(code, content)?;
+            }
+        }
+        Some(())
     }
-    let working = frame.working(in_parts || frame.progressive);
-    let (width, height) = (frame.width.into(), frame.height.into());
-    let orientation = turned.unwrap_or(Orientation::NoTransforms);
-    let (bytes, pixel) = (kept, frame.pixel());
-    let (frames, animated, colour, lossless) = (1, false, Vec::new(), false);
-    Some(Stripped { bytes, width, height, frames, animated, orientation, profile, colour, pixel, working, lossless })
+
+    /// Looks into segments that stay.
+    fn read(&mut self, code: u8, content: &[u8]) -> Option<()> {
+        match code {
+            0xC4 | 0xC8 | 0xCC => {}
+            0xC0..=0xCF if self.frame.is_some() => return None,
+            0xC0..=0xCF => self.frame = Some(read_frame(content, code)?),
+            0xDA => {
+                self.scans += 1;
+                self.in_parts |= usize::from(*content.first()?) < self.frame.as_ref()?.sampling.len();
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    fn assemble(self) -> Option<Stripped> {
+        let mut bytes = self.kept;
+        bytes.extend_from_slice(&[0xFF, 0xD9]);
+        let frame = self.frame.filter(|_| self.scans > 0)?;
+        let profile = joined(self.profile).and_then(profile);
+        if let Some(profile) = &profile {
+            insert_profile(&mut bytes, self.profile_at, profile);
+        }
+        let (pixel, working) = (frame.pixel(), frame.working(self.in_parts || frame.progressive));
+        let (width, height) = (frame.width.into(), frame.height.into());
+        let orientation = self.turned.unwrap_or(Orientation::NoTransforms);
+        let (frames, animated, colour, lossless) = (1, false, Vec::new(), false);
+        Some(Stripped {
+            bytes,
+            width,
+            height,
+            frames,
+            animated,
+            orientation,
+            profile,
+            colour,
+            pixel,
+            working,
+            lossless,
+        })
+    }
 }
 
 /// The next marker; bytes between segments belong to nothing, and go.

@@ -11,16 +11,31 @@ use super::{PROFILE, Reader, Stripped, is_for, orientation, profile};
 /// §11.3.2: what the colours mean. Carried over to a PNG that is encoded anew.
 const COLOURS: &[&[u8; 4]] = &[b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM", b"mDCV", b"cLLI"];
 /// §11.3: how pixels are shown; only with the pixels as they are.
-const SHOWING: &[&[u8; 4]] = &[b"sBIT", b"bKGD", b"pHYs", b"acTL", b"fcTL", b"fdAT"];
+const SHOWING: &[&[u8; 4]] = &[b"sBIT", b"bKGD", b"pHYs", b"fdAT"];
 
 const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
+
+/// What was found on the way.
+struct Parts<'a> {
+    kept: Vec<u8>,
+    header: Option<Header>,
+    colour: Vec<u8>,
+    profile: Option<Vec<u8>>,
+    data: Vec<&'a [u8]>,
+    turned: Orientation,
+    /// How many frames an animation says that it has, and has.
+    frames: Option<u32>,
+    controls: u32,
+    see_through: bool,
+}
 
 pub(super) fn strip(bytes: &[u8], most_pixels: u64) -> Option<Stripped> {
     let mut reader = Reader::new(bytes);
     let mut kept = Vec::with_capacity(bytes.len());
     kept.extend_from_slice(reader.take(SIGNATURE.len()).filter(|start| *start == SIGNATURE)?);
-    let (mut header, mut colour, mut icc, mut data) = (None, Vec::new(), None, Vec::new());
-    let (mut turned, mut plays, mut controls, mut see_through) = (Orientation::NoTransforms, None, 0_u32, false);
+    let (header, colour, profile, data, turned) = (None, Vec::new(), None, Vec::new(), Orientation::NoTransforms);
+    let (frames, controls, see_through) = (None, 0, false);
+    let mut parts = Parts { kept, header, colour, profile, data, turned, frames, controls, see_through };
     loop {
         let whole = reader.rest();
         let length = usize::try_from(u32::from_be_bytes(reader.array()?)).ok()?;
@@ -28,53 +43,76 @@ pub(super) fn strip(bytes: &[u8], most_pixels: u64) -> Option<Stripped> {
         let content = reader.take(length)?;
         reader.take(4)?;
         let whole = whole.get(..length + 12)?;
-        match &name {
-            b"IHDR" if header.is_none() => header = Some(Header::read(content)?),
-            // Nothing stands before the header (§5.6).
-            _ if header.is_none() => return None,
-            b"IEND" => {
-                kept.extend_from_slice(whole);
-                break;
+        if parts.stays(&name, content)? {
+            if COLOURS.contains(&&name) && parts.data.is_empty() {
+                parts.colour.extend_from_slice(whole);
             }
-            b"IDAT" => data.push(content),
-            b"PLTE" => {}
-            b"tRNS" => see_through = true,
-            b"acTL" if plays.is_none() => plays = Some(u32::from_be_bytes(*content.first_chunk()?)),
-            b"fcTL" => controls += 1,
-            b"eXIf" => turned = orientation(content),
-            b"iCCP" if icc.is_none() => match read_profile(content, header.as_ref()?.grey) {
-                Some(profile) => icc = Some(profile),
-                None => continue,
-            },
-            name if COLOURS.contains(&name) || SHOWING.contains(&name) => {}
+            parts.kept.extend_from_slice(whole);
+        }
+        if &name == b"IEND" {
+            return parts.assemble(most_pixels);
+        }
+    }
+}
+
+impl<'a> Parts<'a> {
+    /// Looks into a chunk. None: the image is broken.
+    fn stays(&mut self, name: &[u8; 4], content: &'a [u8]) -> Option<bool> {
+        match name {
+            b"IHDR" if self.header.is_none() => self.header = Some(Header::read(content)?),
+            // Nothing stands before the header (§5.6).
+            _ if self.header.is_none() => return None,
+            b"IEND" | b"PLTE" => {}
+            b"IDAT" => self.data.push(content),
+            b"tRNS" => self.see_through = true,
+            b"acTL" if self.frames.is_none() => self.frames = Some(u32::from_be_bytes(*content.first_chunk()?)),
+            b"fcTL" => self.controls += 1,
+            b"eXIf" => {
+                self.turned = orientation(content);
+                return Some(false);
+            }
+            b"iCCP" if self.profile.is_some() => return Some(false),
+            b"iCCP" => {
+                self.profile = read_profile(content, self.header.as_ref()?.grey);
+                return Some(self.profile.is_some());
+            }
             // §5.4: a chunk with a capital letter must be understood.
             [first, ..] if first.is_ascii_uppercase() => return None,
-            _ => continue,
+            name => return Some(COLOURS.contains(&name) || SHOWING.contains(&name)),
         }
-        if &name == b"eXIf" {
-            continue;
+        Some(true)
+    }
+
+    fn assemble(self, most_pixels: u64) -> Option<Stripped> {
+        let header = self.header?;
+        // What has too many pixels is refused next, and not worth the work.
+        if u64::from(header.width) * u64::from(header.height) <= most_pixels {
+            header.data_fits(&self.data)?;
         }
-        if COLOURS.contains(&&name) && data.is_empty() {
-            colour.extend_from_slice(whole);
+        // A frame too many is never shown, one too few never comes.
+        let (animated, frames) = (self.frames.is_some(), self.frames.unwrap_or(1));
+        if frames != self.controls.max(u32::from(!animated)) {
+            return None;
         }
-        kept.extend_from_slice(whole);
+        let (width, height, lossless) = (header.width, header.height, true);
+        let pixel = if animated { 4 } else { header.pixel(self.see_through) };
+        // Of an animation the picture, the one before, the frame, and where it is cleared.
+        let working = u64::from(width) * u64::from(height) * if animated { 36 } else { pixel };
+        let (bytes, orientation, profile, colour) = (self.kept, self.turned, self.profile, self.colour);
+        Some(Stripped {
+            bytes,
+            width,
+            height,
+            frames,
+            animated,
+            orientation,
+            profile,
+            colour,
+            pixel,
+            working,
+            lossless,
+        })
     }
-    let header = header?;
-    // What has too many pixels is refused next, and not worth the work.
-    if u64::from(header.width) * u64::from(header.height) <= most_pixels {
-        header.data_fits(&data)?;
-    }
-    // A frame too many is never shown, one too few never comes.
-    let (animated, frames) = (plays.is_some(), plays.unwrap_or(1));
-    if frames != controls.max(u32::from(!animated)) {
-        return None;
-    }
-    let (width, height, lossless) = (header.width, header.height, true);
-    let pixel = if animated { 4 } else { header.pixel(see_through) };
-    // Of an animation the picture, the one before, the frame, and where it is cleared.
-    let working = u64::from(width) * u64::from(height) * if animated { 36 } else { pixel };
-    let (bytes, orientation, profile) = (kept, turned, icc);
-    Some(Stripped { bytes, width, height, frames, animated, orientation, profile, colour, pixel, working, lossless })
 }
 
 struct Header {

@@ -23,7 +23,7 @@ use super::{inspect::Rejection, kind::Kind};
 
 /// What an image may cost, and what it becomes.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Bounds {
+pub struct Bounds {
     /// Width times height at most. All frames of an animation together may have ten times as many.
     pub pixels: u64,
     /// Bytes of memory at most: file, pixels and what the decoder needs besides.
@@ -56,7 +56,7 @@ impl Default for Bounds {
 
 /// An image that is ready to be shown.
 #[derive(Clone, Debug)]
-pub(super) struct Picture {
+pub struct Picture {
     /// What `bytes` are. A JPEG may have become a WebP.
     pub kind: Kind,
     /// The file to store.
@@ -71,8 +71,8 @@ pub(super) struct Picture {
     pub changed: bool,
 }
 
-const DAMAGED: &str = "This image is damaged, or of a rare kind. Open it in an image program, save it as PNG or JPEG, and \
-                       upload that.";
+const DAMAGED: &str = "This image is damaged, or of a rare kind. Open it in an image program, save it as PNG or JPEG, \
+                       and upload that.";
 const TOO_LARGE: &str = "This image needs too much memory to decode. Save it with fewer pixels, and upload that.";
 
 /// Frames times pixels of an animation, in pixels of a still image.
@@ -87,7 +87,7 @@ const ANIMATION: u64 = 10;
 ///
 /// # Errors
 /// When it is beyond a bound or damaged, in words for the person who uploaded it.
-pub(super) fn optimise(bytes: Vec<u8>, kind: Kind, bounds: &Bounds) -> Result<Picture, Rejection> {
+pub fn optimise(bytes: Vec<u8>, kind: Kind, bounds: &Bounds) -> Result<Picture, Rejection> {
     // A decoder that panics has met an image that it cannot decode; nothing of it is used afterwards.
     catch_unwind(AssertUnwindSafe(|| run(bytes, kind, bounds))).unwrap_or_else(|_| Err(DAMAGED.into()))
 }
