@@ -28,10 +28,11 @@ fn main() {
         Some("timing") => runtime.block_on(timing::run(number(1, 300))),
         Some("uploads") => runtime.block_on(uploads::memory(number(1, 30))),
         Some("files") => runtime.block_on(uploads::table()),
+        Some("hostile") => runtime.block_on(uploads::hostile()),
         Some("startup") => startup::run(number(1, 20)),
         _ => {
             eprintln!(
-                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs] | tasks [many] [rounds] | uploads [seconds] | files"
+                "bench dashboard [rounds] [seconds] | lateness [reminders] [seconds] | guard [documents] | startup [starts] | logins [storms] | timing [pairs] | tasks [many] [rounds] | uploads [seconds] | files | hostile"
             );
             std::process::exit(2);
         }

@@ -141,6 +141,70 @@ async fn stream(address: &str, token: &str, body: &[u8], sent: &AtomicU64) -> us
     1
 }
 
+/// What files that mean harm cost: all of them one after the other. Goal: less than 200 MB above idle.
+pub async fn hostile() {
+    let mut missed = false;
+    for database in [None, Some(postgres::cluster().database().await)] {
+        let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
+        let folder = tempfile::tempdir().expect("a folder");
+        let process = Process::start(&settings(&folder, database));
+        let client = Client::new(&process.address);
+        let (token, task) = begin(&client).await;
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let idle = process.memory_kib();
+        let all = files::hostile();
+        let mut most = idle;
+        let watch = async {
+            loop {
+                most = most.max(process.memory_kib());
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let sending = async {
+            let mut refused = 0;
+            for file in &all {
+                refused += usize::from(refused_in_the_end(&client, &token, &task, &file.file).await);
+            }
+            refused
+        };
+        let refused = tokio::select! { refused = sending => refused, () = watch => unreachable!() };
+        let grown = (most - idle) as f64 / 1_024.0;
+        let met = grown < 200.0 && refused == all.len();
+        missed |= !met;
+        println!(
+            "hostile files {name}: {refused} of {} refused; memory idle {:.0} MB, most {:.0} MB: {grown:.0} MB more (goal 200): {}",
+            all.len(),
+            idle as f64 / 1_024.0,
+            most as f64 / 1_024.0,
+            if met { "met" } else { "MISSED" }
+        );
+    }
+    if missed && !cfg!(debug_assertions) {
+        std::process::exit(1);
+    }
+}
+
+async fn refused_in_the_end(client: &Client, token: &str, task: &str, sample: &Sample) -> bool {
+    let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
+    let body = multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[("0".to_owned(), sample)]);
+    let (kind, bearer) = (multipart_type(), format!("Bearer {token}"));
+    let headers =
+        [("content-type", kind.as_str()), ("authorization", bearer.as_str()), ("graphql-require-preflight", "1")];
+    let answer = client.send(Method::POST, "/graphql", &headers, body).await.json();
+    let Some(id) = answer.pointer("/data/attachmentsCreate/attachments/0/id").and_then(Json::as_str) else {
+        return answer.pointer("/data/attachmentsCreate/userErrors/0/code").is_some_and(Json::is_string);
+    };
+    let look = "query($id: ID!) { node(id: $id) { ... on Attachment { status } } }";
+    loop {
+        let file = client.graphql(Some(token), look, json!({ "id": id })).await["data"]["node"].take();
+        match file["status"].as_str() {
+            Some("REJECTED") => return true,
+            Some("READY") => return false,
+            _ => tokio::time::sleep(Duration::from_millis(3)).await,
+        }
+    }
+}
+
 /// What becomes of real files: sizes, and the time from the request until they are ready.
 pub async fn table() {
     let folder = tempfile::tempdir().expect("a folder");

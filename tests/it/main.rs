@@ -18,6 +18,7 @@ mod passwords;
 mod process;
 mod profile;
 mod push;
+mod push_wire;
 mod reminder_acts;
 mod reminders;
 mod second_factor;

@@ -63,7 +63,8 @@ both! {
     async fn a_conflict_changes_nothing_and_the_reminder_comes(server, "ACCESS_TOKEN_LIFETIME" = "30d") {
         let ada = server.person("Ada").await;
         let task = server.task(&ada, "Write the report").await;
-        let acts: [(&str, fn(&Server) -> Json); 5] = [
+        type Input = fn(&Server) -> Json;
+        let acts: [(&str, Input); 5] = [
             ("reminderUpdate", |server| json!({ "scheduledAt": server.at(TimeDelta::hours(9)) })),
             ("reminderUpdate", |_| json!({ "type": "BOTH" })),
             ("reminderSnooze", |_| json!({ "for": { "minutes": 5 } })),
