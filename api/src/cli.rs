@@ -13,6 +13,10 @@ use crate::{
     server, worker,
 };
 
+/// Threads for what blocks: files, passwords, images. With tokio's 512 a storm of small reads would start hundreds, and
+/// each keeps memory of its own.
+const BLOCKING_THREADS: usize = 16;
+
 /// The backend of a smart task manager: one GraphQL endpoint, reminders that are kept.
 #[derive(Parser)]
 #[command(name = "spacedly", version)]
@@ -53,7 +57,8 @@ pub fn run() -> ExitCode {
         Ok(config) => config,
         Err(problems) => return refuse("The settings cannot be used:", &problems),
     };
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    let runtime = match builder.enable_all().max_blocking_threads(BLOCKING_THREADS).build() {
         Ok(runtime) => runtime,
         Err(error) => return refuse("The program cannot start:", &[error.to_string()]),
     };
