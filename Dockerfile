@@ -1,7 +1,9 @@
 # The Spacedly backend as a small image: one program, no shell, no root.
 #
 #   docker build -t spacedly .
-#   docker run --rm -p 127.0.0.1:8000:8000 -v spacedly:/data spacedly
+#   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8000:8000 -v spacedly:/data spacedly
+#
+# It writes to /data alone. tests/deploy looks at every step here, and does them without a container engine.
 #
 # ENVIRONMENT is not set here and so is `development`: put `-e ENVIRONMENT=production` and what it asks for
 # (see .env.example) wherever people other than you can reach it.

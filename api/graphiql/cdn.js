@@ -20,25 +20,74 @@ globalThis.MonacoEnvironment ??= {
 const HTTP_URL = new URL('/graphql', location.origin).href;
 const WS_URL = HTTP_URL.replace(/^http/, 'ws');
 
-const WELCOME = `# Welcome to Spacedly. To get a session:
+const WELCOME = `# Welcome to Spacedly. The arrow runs these
+# operations; Ctrl-Enter runs the one that the
+# cursor is in, Ctrl-Space completes.
 #
-# 1. accountRegister
-#      makes an account, and mails a code;
-#      in development the letter is
-#      at /dev/mailbox: open it in a tab.
-# 2. accountVerifyEmail
-#      takes the code.
-# 3. sessionCreate
-#      signs in: ask it for the tokens.
-# 4. Put the access token into Headers:
-#      {"authorization": "Bearer …"}
-#
-# Subscriptions send that header too.
-# Ctrl-Enter runs, Ctrl-Space completes.
+# To sign in:
+# 1. No account yet? Run Register. The code
+#    comes by mail; in development the mail is
+#    caught: open /dev/mailbox in another tab.
+#    Run Verify with the id and the code.
+# 2. Later, run SignIn (sessionCreate), which
+#    asks for tokens instead of cookies.
+# 3. Put the access token into Headers, below:
+#    {"authorization": "Bearer …"}
+#    It is good for 15 minutes.
 
-query {
+query Me {
   viewer {
     name
+    unreadNotificationCount
+  }
+}
+
+mutation Register {
+  accountRegister(
+    input: {
+      name: "Ada"
+      email: "ada@example.org"
+      password: "correct horse battery"
+    }
+  ) {
+    registration { id }
+    userErrors { message }
+  }
+}
+
+mutation Verify {
+  accountVerifyEmail(
+    input: {
+      registrationId: "registration_…"
+      code: "000000"
+      transport: TOKENS
+    }
+  ) {
+    tokens { accessToken }
+    userErrors { message }
+  }
+}
+
+mutation SignIn {
+  sessionCreate(
+    input: {
+      email: "ada@example.org"
+      password: "correct horse battery"
+      transport: TOKENS
+    }
+  ) {
+    tokens { accessToken }
+    userErrors { message }
+  }
+}
+
+# Subscriptions send the header too. Completing a
+# task makes a notification.
+subscription Live {
+  notificationEvents {
+    kind
+    unreadNotificationCount
+    notification { title }
   }
 }
 `;

@@ -2,32 +2,38 @@
 
 use std::{path::Path, sync::Arc};
 
+use chrono::TimeDelta;
 use migration::{Migrator, MigratorTrait};
+use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     accounts::{self, Accounts},
+    analytics::Figures,
     attachments,
-    http::{Edge, Places},
+    http::{Edge, Health, Places, Streams},
     notifications,
     platform::{
         Parts, Platform,
         bus::Bus,
         clock::Clock,
         config::Config,
+        crash,
         db::{Db, StatementObserver},
         facts::Facts,
         limiter::Limiter,
         mail::Mailer,
+        metrics::Metrics,
         push::{self, Pusher},
         random::Random,
         secret::{Secrets, hex},
         storage::Storage,
+        trace::Tracer,
     },
     reminders,
-    schema::Schema,
+    schema::{Documents, Schema},
     tasks,
 };
 
@@ -42,6 +48,8 @@ pub struct Handed {
 pub struct App {
     pub platform: Platform,
     pub accounts: Arc<Accounts>,
+    pub analytics: Arc<Figures>,
+    documents: Arc<Documents>,
 }
 
 impl App {
@@ -51,6 +59,10 @@ impl App {
     /// What stands in the way; in words for an operator.
     pub async fn build(config: Config, handed: Handed) -> Result<Self, String> {
         let Handed { clock, observer } = handed;
+        crash::arm(config.faults.crash_at.as_ref());
+        if let Some(path) = &config.faults.clock_offset_file {
+            clock.advance(offset_in(path)?);
+        }
         let random = Random::from_system()?;
         std::fs::create_dir_all(&config.server.data_dir)
             .map_err(|e| format!("DATA_DIR {} cannot be made: {e}", config.server.data_dir.display()))?;
@@ -65,10 +77,14 @@ impl App {
         let mailer = Mailer::from_config(&config, clock.clone())?;
         let storage = Storage::from_config(&config, &secrets)?;
         let pusher = pusher(&config, &secrets)?;
+        let metrics = Metrics::new(config.watching.operations);
+        let tracer = Tracer::from_config(&config, &clock, &random)?;
         let facts = Facts {
             on_task_changed: vec![reminders::on_task_changed, attachments::on_task_changed],
             on_session_stolen: vec![notifications::on_session_stolen],
             on_account_deleted: vec![attachments::on_account_deleted],
+            on_day_changed: vec![notifications::on_day_changed, reminders::on_day_changed],
+            on_held_messages: vec![reminders::on_held_messages],
             exports: vec![
                 ("account", accounts::export),
                 ("tasks", tasks::export),
@@ -91,9 +107,13 @@ impl App {
             storage,
             pusher,
             facts,
+            metrics,
+            tracer,
         });
         let accounts = Accounts::new(platform.clone())?;
-        Ok(Self { platform, accounts })
+        let analytics = Arc::new(Figures::new(platform.clone()));
+        let documents = Arc::new(Documents::from_config(&platform.config)?);
+        Ok(Self { platform, accounts, analytics, documents })
     }
 
     /// Brings the tables up to date.
@@ -102,9 +122,15 @@ impl App {
     /// What the database said.
     pub async fn migrate(&self) -> Result<(), String> {
         let taking_turns = self.platform.db.take_turns_to_migrate().await?;
-        let migrated = Migrator::up(self.platform.db.for_migrations(), None).await;
+        let migrated = migrate(self.platform.db.for_migrations()).await;
         taking_turns.end().await;
         migrated.map_err(|e| format!("a migration failed: {e}"))
+    }
+
+    /// The schema over all parts.
+    pub fn schema(&self) -> Schema {
+        let documents = self.documents.clone();
+        Schema::new(self.platform.clone(), self.accounts.clone(), self.analytics.clone(), documents)
     }
 
     /// The edge, which serves until `stop`. `port` is the one that was taken.
@@ -118,16 +144,36 @@ impl App {
         Edge {
             platform: self.platform.clone(),
             accounts: self.accounts.clone(),
-            schema: Schema::new(self.platform.clone(), self.accounts.clone()),
+            schema: self.schema(),
+            analytics: self.analytics.clone(),
+            health: Health::default(),
             sockets: Places::default(),
+            streams: Streams::default(),
             uploads: Places::default(),
             origins,
+            leaving: stop.clone(),
             stop,
             open_sockets: TaskTracker::new(),
             upload_slots: Arc::new(Semaphore::new(config.storage.uploads_at_once)),
             socket_slots: Arc::new(Semaphore::new(config.limits.connections)),
         }
     }
+}
+
+/// One by one, each of them whole.
+async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
+    for _ in Migrator::get_pending_migrations(db).await? {
+        Migrator::up(db, Some(1)).await?;
+        crash::point("migration");
+    }
+    Ok(())
+}
+
+/// By how much a fault run moves the clock on.
+fn offset_in(path: &Path) -> Result<TimeDelta, String> {
+    let wrong = || format!("CLOCK_OFFSET_FILE names {}, which must hold whole seconds", path.display());
+    let seconds = std::fs::read_to_string(path).ok().and_then(|text| text.trim().parse().ok());
+    seconds.and_then(TimeDelta::try_seconds).ok_or_else(wrong)
 }
 
 fn pusher(config: &Config, secrets: &Secrets) -> Result<Pusher, String> {

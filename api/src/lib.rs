@@ -1,6 +1,7 @@
 //! Spacedly: the backend of a smart task manager. The map of the house is in the README.
 
 pub mod accounts;
+pub mod analytics;
 pub mod app;
 pub mod attachments;
 pub mod cli;
@@ -22,7 +23,7 @@ pub async fn sdl() -> Result<String, String> {
     let pairs = [("DATA_DIR", folder.display().to_string())];
     let config = platform::config::Config::from_pairs(pairs).map_err(|problems| problems.join("; "))?;
     let app = app::App::build(config, app::Handed::default()).await?;
-    let sdl = schema::Schema::new(app.platform.clone(), app.accounts.clone()).sdl();
+    let sdl = app.schema().sdl();
     drop(app);
     std::fs::remove_dir_all(&folder).map_err(|e| e.to_string())?;
     Ok(sdl)

@@ -33,14 +33,26 @@ pub async fn bind(config: &Config) -> Result<TcpListener, String> {
         .map_err(|e| format!("HOST {} and PORT {} cannot be used: {e}", address.0, address.1))
 }
 
-/// Serves the app until `stop`, then for as long as what runs needs, `SHUTDOWN_TIMEOUT` at most.
+/// Serves the app until it is told to stop: then it says that it is not ready, takes connections for `SHUTDOWN_DELAY`
+/// still, and ends as soon as what runs is done, after `SHUTDOWN_TIMEOUT` at most.
 ///
 /// # Errors
 /// When the listener has no address.
-pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
+pub async fn serve(app: Arc<App>, listener: TcpListener, told: CancellationToken) -> std::io::Result<()> {
     let config = app.platform.config.clone();
+    let stop = CancellationToken::new();
+    let mut edge = app.edge(listener.local_addr()?.port(), stop.clone());
+    edge.leaving = told.clone();
+    let edge = Arc::new(edge);
+    let (delay, later) = (config.shutdown_delay(), stop.clone());
+    let leaving = tokio::spawn(async move {
+        told.cancelled().await;
+        // So that a proxy sees it before connections are refused.
+        tokio::time::sleep(delay).await;
+        later.cancel();
+    });
     let (storage, until) = (app.platform.storage.clone(), stop.clone());
+    let watching = tokio::spawn(app.accounts.clone().watch_ended_sessions());
     let own = storage.embedded().is_some();
     let mut preparing = tokio::spawn(async move { storage.prepare(until).await });
     if own {
@@ -48,7 +60,9 @@ pub async fn serve(app: Arc<App>, listener: TcpListener, stop: CancellationToken
         let _ = tokio::time::timeout(config.storage.timeout, &mut preparing).await;
     }
     accept(http::routes(edge.clone()), listener, config.clone(), stop).await?;
+    leaving.abort();
     preparing.abort();
+    watching.abort();
     edge.open_sockets.close();
     if tokio::time::timeout(config.operations.shutdown_timeout, edge.open_sockets.wait()).await.is_err() {
         tracing::warn!(sockets = edge.open_sockets.len(), "some sockets did not end in time and are cut");
@@ -110,8 +124,11 @@ async fn serve_connection(
     if !matches!(tokio::time::timeout(config.limits.header_timeout, socket.readable()).await, Ok(Ok(()))) {
         return;
     }
-    let service = hyper::service::service_fn(move |request: hyper::Request<Incoming>| {
+    let cut = http::Cut::default();
+    let cut_by_request = cut.clone();
+    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         let endpoint = endpoint.clone();
+        request.extensions_mut().insert(cut_by_request.clone());
         async move {
             let parts =
                 (request, LocalAddr(Addr::SocketAddr(local)), RemoteAddr(Addr::SocketAddr(remote)), Scheme::HTTP);
@@ -135,8 +152,12 @@ async fn serve_connection(
     tokio::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,
+        () = cut.0.cancelled() => return,
         () = stop.cancelled() => {}
     }
     connection.as_mut().graceful_shutdown();
-    let _ = connection.await;
+    tokio::select! {
+        _ = &mut connection => {}
+        () = cut.0.cancelled() => {}
+    }
 }

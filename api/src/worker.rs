@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Duration};
 
-use chrono::TimeDelta;
 use entity::idempotency_key;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
@@ -11,7 +10,7 @@ use crate::{
     accounts,
     app::App,
     attachments, notifications,
-    platform::{Platform, error::Fault, jobs::Engine},
+    platform::{Platform, clock::span, error::Fault, jobs::Engine},
     reminders, tasks,
 };
 
@@ -22,12 +21,11 @@ const SWEEP_EVERY: Duration = Duration::from_secs(600);
 pub async fn run(app: Arc<App>, stop: CancellationToken) {
     let mut engine = Engine::new(app.platform.clone());
     accounts::register_jobs(&mut engine);
+    notifications::register_jobs(&mut engine);
     attachments::register_jobs(&mut engine, &app.platform);
     tasks::register_jobs(&mut engine);
     reminders::register_jobs(&mut engine);
-    let watch = tokio::spawn(app.accounts.clone().watch_ended_sessions());
     tokio::join!(engine.run(stop.clone()), keep_house(&app.platform, stop));
-    watch.abort();
 }
 
 /// Sweeps now and then. Every sweep may run on several instances at once: it only deletes what is past its time.
@@ -52,7 +50,7 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     accounts::sweep(platform).await?;
     tasks::sweep(platform).await?;
     attachments::sweep(platform).await?;
-    let lifetime = TimeDelta::from_std(platform.config.limits.idempotency_lifetime).unwrap_or_default();
+    let lifetime = span(platform.config.limits.idempotency_lifetime);
     let forgotten = idempotency_key::Column::CreatedAt.lt(platform.clock.now() - lifetime);
     platform
         .db

@@ -32,6 +32,8 @@ pub struct Model {
     pub local_on: Date,
     /// That zone, IANA name.
     pub time_zone: String,
+    /// Whether the sum of its day has it. Instances of the release before the sums write false.
+    pub summed: bool,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -35,6 +35,9 @@ pub enum State {
     /// Had nowhere to go: the person has no address for this channel. `error` says which.
     #[sea_orm(string_value = "SKIPPED")]
     Skipped,
+    /// Held by the person's quiet hours until `next_attempt_at`: see [`crate::message`].
+    #[sea_orm(string_value = "HELD")]
+    Held,
 }
 
 /// The columns of `deliveries`.

@@ -141,6 +141,8 @@ typed_id! {
     DeliveryId = "delivery";
     /// A browser that is registered for push messages.
     PushSubscriptionId = "pushsubscription";
+    /// A mail or a push message that waits to go out.
+    MessageId = "message";
     /// A notification in the app.
     NotificationId = "notification";
     /// An entry of the completion log.

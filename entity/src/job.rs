@@ -44,6 +44,8 @@ pub struct Model {
     /// Tries whose worker vanished.
     pub crashes: i32,
     pub last_error: Option<String>,
+    /// When a try first failed: for how long it is tried counts from here. None: none failed yet.
+    pub first_failed_at: Option<DateTimeUtc>,
     pub created_at: DateTimeUtc,
 }
 

@@ -33,6 +33,12 @@ pub struct Model {
     pub time_zone: Option<String>,
     /// Minutes before a reminder's moment at which its mail goes out; 0 is the moment itself.
     pub email_lead_minutes: i32,
+    /// The minute of the local day at which the morning digest goes out. None: the person wants none.
+    pub digest_minute: Option<i32>,
+    /// The minute of the local day from which mails and push messages are held. None: they never are.
+    pub quiet_from_minute: Option<i32>,
+    /// The minute of the local day at which what was held goes out. None: nothing is held.
+    pub quiet_to_minute: Option<i32>,
     pub created_at: DateTimeUtc,
     pub updated_at: DateTimeUtc,
 }

@@ -1,5 +1,5 @@
 //! The tables of Spacedly: one set of migrations for SQLite and PostgreSQL, each one reversible.
-//! Promise: after `up`, `down`, `up` the tables are the same, on both.
+//! Promise: after `up`, `down`, `up` the tables are the same, on both; each is applied whole or not at all.
 
 pub use sea_orm_migration::prelude::*;
 
@@ -21,6 +21,9 @@ mod m20261121_000015_index_task_filters;
 mod m20261121_000016_search_tasks;
 mod m20261121_000017_store_files;
 mod m20261121_000018_create_push_subscriptions;
+mod m20261121_000019_hold_and_digest;
+mod m20261121_000020_sum_completions;
+mod m20261121_000021_index_dead_jobs;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -28,7 +31,7 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![
+        let all: Vec<Box<dyn MigrationTrait>> = vec![
             Box::new(m20261121_000001_create_users::Migration),
             Box::new(m20261121_000002_create_sessions::Migration),
             Box::new(m20261121_000003_create_tasks::Migration),
@@ -47,7 +50,46 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000016_search_tasks::Migration),
             Box::new(m20261121_000017_store_files::Migration),
             Box::new(m20261121_000018_create_push_subscriptions::Migration),
-        ]
+            Box::new(m20261121_000019_hold_and_digest::Migration),
+            Box::new(m20261121_000020_sum_completions::Migration),
+            Box::new(m20261121_000021_index_dead_jobs::Migration),
+        ];
+        all.into_iter().map(|migration| Box::new(Whole(migration)) as Box<dyn MigrationTrait>).collect()
+    }
+}
+
+/// What is long for a request may be short for a migration: an index of a large table takes minutes.
+async fn take_time(manager: &SchemaManager<'_>) -> Result<(), DbErr> {
+    if manager.get_database_backend() == sea_orm_migration::sea_orm::DatabaseBackend::Postgres {
+        manager.get_connection().execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+    }
+    Ok(())
+}
+
+/// A migration that is applied whole or not at all, on SQLite too: a process that dies in the midst of it leaves nothing
+/// half made, over which the next start would stumble.
+struct Whole(Box<dyn MigrationTrait>);
+
+impl MigrationName for Whole {
+    fn name(&self) -> &str {
+        self.0.name()
+    }
+}
+
+#[async_trait::async_trait]
+impl MigrationTrait for Whole {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        take_time(manager).await?;
+        self.0.up(manager).await
+    }
+
+    async fn down(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        take_time(manager).await?;
+        self.0.down(manager).await
+    }
+
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
     }
 }
 

@@ -147,7 +147,7 @@ async fn same_data(server: &Server, ada: &Person, by_hand: &str) {
     let client = support::Client::new(by_hand);
     let bearer = format!("Bearer {}", ada.token);
     let answer = client.send(hyper::Method::POST, "/", &[("authorization", &bearer)], "{}").await;
-    assert_eq!(graphql, answer.json(), "the two sides differ");
+    assert_eq!(graphql["data"], answer.json()["data"], "the two sides differ");
     assert_eq!(graphql["data"]["viewer"]["tasks"]["edges"].as_array().map(Vec::len), Some(20));
 }
 

@@ -94,6 +94,9 @@ async fn people(server: &Server, count: u64) {
             locale: Set(None),
             time_zone: Set(None),
             email_lead_minutes: Set(60),
+            digest_minute: Set(None),
+            quiet_from_minute: Set(None),
+            quiet_to_minute: Set(None),
             created_at: Set(Utc::now()),
             updated_at: Set(Utc::now()),
         }

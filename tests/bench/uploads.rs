@@ -59,26 +59,19 @@ fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'stat
     settings
 }
 
-/// A task of somebody new.
-async fn begin(client: &Client) -> (String, String) {
-    let token = client.register("Ada").await.token;
-    let task = "mutation { taskCreate(input: { title: \"Files\" }) { task { id } } }";
-    let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
-    (token, task)
-}
-
 async fn on(database: Option<String>, seconds: u64) -> bool {
     let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
     let folder = tempfile::tempdir().expect("a folder");
     let process = Process::start(&settings(&folder, database));
     let client = Client::new(&process.address);
-    let (token, task) = begin(&client).await;
+    let (token, task) = client.register_with_task("Ada").await;
     tokio::time::sleep(Duration::from_secs(1)).await;
     let idle = process.memory_kib();
     let address = process.address.trim_start_matches("http://").to_owned();
     let sent = Arc::new(AtomicU64::new(0));
     let (began, until) = (Instant::now(), Instant::now() + Duration::from_secs(seconds));
-    let body = Arc::new(body_of(&task));
+    let text = b"All work and no play. ".repeat(FILE / 22 + 1)[..FILE].to_vec();
+    let body = Arc::new(body_of(&task, &Sample::new("large.txt", "text/plain", text)));
     let uploads = join_all((0..CLIENTS).map(|_| {
         let (address, token, body, sent) = (address.clone(), token.clone(), body.clone(), sent.clone());
         tokio::spawn(async move {
@@ -111,11 +104,9 @@ async fn on(database: Option<String>, seconds: u64) -> bool {
     !met
 }
 
-fn body_of(task: &str) -> Vec<u8> {
-    let sample =
-        Sample::new("large.txt", "text/plain", b"All work and no play. ".repeat(FILE / 22 + 1)[..FILE].to_vec());
+fn body_of(task: &str, sample: &Sample) -> Vec<u8> {
     let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
-    multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[("0".to_owned(), &sample)])
+    multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[("0".to_owned(), sample)])
 }
 
 /// Sends a body at its rate; 1 when it was taken.
@@ -141,6 +132,14 @@ async fn stream(address: &str, token: &str, body: &[u8], sent: &AtomicU64) -> us
     1
 }
 
+/// Sends a file to hang on a task, and gives the whole answer.
+async fn send(client: &Client, token: &str, task: &str, sample: &Sample) -> Json {
+    let (kind, bearer) = (multipart_type(), format!("Bearer {token}"));
+    let headers =
+        [("content-type", kind.as_str()), ("authorization", bearer.as_str()), ("graphql-require-preflight", "1")];
+    client.send(Method::POST, "/graphql", &headers, body_of(task, sample)).await.json()
+}
+
 /// What files that mean harm cost: all of them one after the other. Goal: less than 200 MB above idle.
 pub async fn hostile() {
     let mut missed = false;
@@ -149,7 +148,7 @@ pub async fn hostile() {
         let folder = tempfile::tempdir().expect("a folder");
         let process = Process::start(&settings(&folder, database));
         let client = Client::new(&process.address);
-        let (token, task) = begin(&client).await;
+        let (token, task) = client.register_with_task("Ada").await;
         tokio::time::sleep(Duration::from_secs(1)).await;
         let idle = process.memory_kib();
         let all = files::hostile();
@@ -185,12 +184,7 @@ pub async fn hostile() {
 }
 
 async fn refused_in_the_end(client: &Client, token: &str, task: &str, sample: &Sample) -> bool {
-    let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
-    let body = multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[("0".to_owned(), sample)]);
-    let (kind, bearer) = (multipart_type(), format!("Bearer {token}"));
-    let headers =
-        [("content-type", kind.as_str()), ("authorization", bearer.as_str()), ("graphql-require-preflight", "1")];
-    let answer = client.send(Method::POST, "/graphql", &headers, body).await.json();
+    let answer = send(client, token, task, sample).await;
     let Some(id) = answer.pointer("/data/attachmentsCreate/attachments/0/id").and_then(Json::as_str) else {
         return answer.pointer("/data/attachmentsCreate/userErrors/0/code").is_some_and(Json::is_string);
     };
@@ -210,17 +204,11 @@ pub async fn table() {
     let folder = tempfile::tempdir().expect("a folder");
     let process = Process::start(&settings(&folder, None));
     let client = Client::new(&process.address);
-    let (token, task) = begin(&client).await;
+    let (token, task) = client.register_with_task("Ada").await;
     println!("{:<28} {:>12} {:>12} {:>14} {:>10}", "file", "bytes", "kept", "pixels", "ms");
     for sample in files::real() {
-        let operations = json!({ "query": CREATE, "variables": { "input": { "taskId": task, "files": [null] } } });
-        let map = json!({ "0": ["variables.input.files.0"] });
-        let body = multipart(&operations, &map, &[("0".to_owned(), &sample)]);
-        let (kind, bearer) = (multipart_type(), format!("Bearer {token}"));
-        let headers =
-            [("content-type", kind.as_str()), ("authorization", bearer.as_str()), ("graphql-require-preflight", "1")];
         let began = Instant::now();
-        let answer = client.send(Method::POST, "/graphql", &headers, body).await.json();
+        let answer = send(&client, &token, &task, &sample).await;
         let id = text(&answer, "/data/attachmentsCreate/attachments/0/id");
         let look = "query($id: ID!) { node(id: $id) { ... on Attachment { status optimisedSizeBytes width height } } }";
         let file = loop {

@@ -56,9 +56,7 @@ pub(crate) async fn kill(kills: u64, database: Option<String>) -> bool {
     let mut random = Dice(0xF11E ^ kills);
     let first = Process::start(&settings);
     let client = Client::new(&first.address);
-    let token = client.register("Ada").await.token;
-    let task = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
-    let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
+    let (token, task) = client.register_with_task("Ada").await;
     first.kill();
     let known = Arc::<Mutex<Known>>::default();
     for round in 0..kills {

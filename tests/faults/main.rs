@@ -1,8 +1,19 @@
 //! Fault runs: the real program as a process, killed again and again while it works.
 //! Promise: what is compared with is computed here, from what was acknowledged, and not asked of the program.
 
+mod burst;
+mod digest;
 mod files;
+mod ground;
+mod outage;
+mod points;
+mod rolling;
 mod sessions;
+mod smtp;
+mod stall;
+mod subscribers;
+mod verdict;
+mod workers;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,38 +23,84 @@ use std::{
 
 use chrono::{TimeDelta, Utc};
 use serde_json::{Value as Json, json};
-use support::{Client, postgres, process::Process, text};
+use support::{
+    Client, Database, Server,
+    analytics::{FOR_YEARS, fuzz},
+    documents, postgres,
+    process::Process,
+};
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let kills = arguments.get(1).and_then(|n| n.parse().ok()).unwrap_or(100);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime");
-    match arguments.first().map(String::as_str) {
-        Some("kill") => runtime.block_on(async {
-            let sqlite = kill(kills, None).await;
-            let postgres = kill(kills, Some(postgres::cluster().database().await)).await;
-            if !(sqlite && postgres) {
-                std::process::exit(1);
+    let number = |index: usize, default: u64| arguments.get(index).and_then(|n| n.parse().ok()).unwrap_or(default);
+    let size = |index: usize, default: usize| number(index, default as u64) as usize;
+    let word = |index: usize| arguments.get(index).map(String::as_str);
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("a runtime");
+    let ok = runtime.block_on(async {
+        match word(0) {
+            Some("kill") => {
+                let sqlite = kill(number(1, 100), None).await;
+                kill(number(1, 100), Some(postgres::cluster().database().await)).await && sqlite
             }
-        }),
-        Some("files") => runtime.block_on(async {
-            let sqlite = files::kill(kills, None).await;
-            let postgres = files::kill(kills, Some(postgres::cluster().database().await)).await;
-            if !(sqlite && postgres) {
-                std::process::exit(1);
+            Some("workers") => workers::run(number(1, 200)).await,
+            Some("points") => points::run(size(1, 50), word(2)).await,
+            Some("stall") => stall::run(size(1, 2), number(2, 30)).await,
+            Some("smtp") => smtp::run(size(1, 60), word(2)).await,
+            Some("digest") => digest::run(u32::try_from(size(1, 50)).unwrap_or(50)).await,
+            Some("outage") => outage::run(size(1, 51), word(2) == Some("away")).await,
+            Some("subscribers") => subscribers::run(number(1, 600)).await,
+            Some("rolling") => rolling::run(size(1, 20)).await,
+            Some("burst") => burst::run(size(1, 10_000)).await,
+            Some("files") => {
+                let sqlite = files::kill(number(1, 200), None).await;
+                files::kill(number(1, 200), Some(postgres::cluster().database().await)).await && sqlite
             }
-        }),
-        Some("sessions") => {
-            let number = |index: usize, default| arguments.get(index).and_then(|n| n.parse().ok()).unwrap_or(default);
-            let counts = sessions::Counts { rounds: number(1, 200), replays: number(2, 100), races: number(3, 500) };
-            runtime.block_on(sessions::run(counts));
+            Some("sessions") => {
+                let counts = sessions::Counts { rounds: size(1, 200), replays: size(2, 100), races: size(3, 500) };
+                sessions::run(counts).await;
+                true
+            }
+            Some("analytics") => {
+                for database in [Database::Sqlite, Database::Postgres] {
+                    let began = Instant::now();
+                    let server = Server::start_plain(database, &FOR_YEARS).await;
+                    let fuzzed = fuzz(&server, size(1, 10_000), 0xF1675).await;
+                    println!(
+                        "analytics {database:?}: no answer differed in {} s: {fuzzed:?}",
+                        began.elapsed().as_secs()
+                    );
+                    server.finish().await;
+                }
+                true
+            }
+            Some("documents") => {
+                for database in [Database::Sqlite, Database::Postgres] {
+                    let (began, count) = (Instant::now(), size(1, 20_000));
+                    let server = Server::start_plain(database, &FOR_YEARS).await;
+                    server.expect_dead_jobs();
+                    let codes = documents::fuzz(&server, count, number(2, 7)).await;
+                    let took = began.elapsed().as_secs();
+                    println!("documents {database:?}: n={count}, INTERNAL 0, panics 0, in {took} s: {codes:?}");
+                    server.finish().await;
+                }
+                true
+            }
+            _ => {
+                eprintln!("{USAGE}");
+                false
+            }
         }
-        _ => {
-            eprintln!("faults kill [kills] | files [kills] | sessions [rounds] [replays] [races]");
-            std::process::exit(2);
-        }
+    });
+    if !ok {
+        std::process::exit(1);
     }
 }
+
+const USAGE: &str = "faults kill [kills] | workers [kills] | points [times] [point] | stall [rounds] [lease in s]
+    | smtp [reminders] [manner] | digest [days] | outage [reminders] [away] | burst [reminders] | subscribers [seconds]
+    | files [kills] | rolling [rounds] | sessions [rounds] [replays] [races] | analytics [writes]
+    | documents [count] [seed]";
 
 /// Kills the program so often during a stream of due reminders. Whether none was lost and none came twice.
 async fn kill(kills: u64, database: Option<String>) -> bool {
@@ -62,9 +119,7 @@ async fn kill(kills: u64, database: Option<String>) -> bool {
     let mut random = Dice(0x5EED ^ kills);
     let first = Process::start(&settings);
     let client = Client::new(&first.address);
-    let token = client.register("Ada").await.token;
-    let task = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
-    let task = text(&client.graphql(Some(&token), task, json!({})).await, "/data/taskCreate/task/id");
+    let (token, task) = client.register_with_task("Ada").await;
     first.kill();
     let mut acknowledged: BTreeSet<u64> = BTreeSet::new();
     let mut unanswered: BTreeMap<u64, String> = BTreeMap::new();

@@ -130,14 +130,16 @@ export class Peer {
     await this.take('pong', (message) => message.type === 'pong' && isDeepStrictEqual(message.payload, payload));
   }
 
-  /** Waits until this operation is answered with one `next` and a `complete`, in this order, and gives the answer. */
+  /** Waits until this operation is answered with one `next` and a `complete`, in this order, and gives the answer, after a look at its cost. */
   async answer(id) {
     const mine = (message) => message.id === id;
     const next = await this.take(`next for ${JSON.stringify(id)}`, mine);
     if (next.type !== 'next') throw new Got(short(next));
     const complete = await this.take(`complete for ${JSON.stringify(id)}`, mine);
     if (complete.type !== 'complete') throw new Got(short(complete));
-    return next.payload;
+    const { extensions, ...answer } = next.payload;
+    if (!(extensions?.cost >= 1)) throw new Got(short(next));
+    return answer;
   }
 
   /** That nothing for this id is in the inbox. */

@@ -1,13 +1,19 @@
 // A real SMTP server for the suite: takes mail on a free port, prints a JSON line for its port and one for each mail.
-// What it does with a mail is said by the recipient: `refuse@…` is refused for good, `later@…` for now.
+// What it does with a mail is said by the recipient: `refuse@…` is refused for good, `later@…` for now. With a password as
+// its argument it takes nobody who does not log in with it.
 import { SMTPServer } from 'smtp-server';
 
 const say = (object) => process.stdout.write(`${JSON.stringify(object)}\n`);
 const failing = (code, text) => Object.assign(new Error(text), { responseCode: code });
 
+const [password] = process.argv.slice(2);
 const server = new SMTPServer({
-  authOptional: true,
-  disabledCommands: ['STARTTLS', 'AUTH'],
+  authOptional: !password,
+  allowInsecureAuth: true,
+  disabledCommands: password ? ['STARTTLS'] : ['STARTTLS', 'AUTH'],
+  onAuth(auth, session, done) {
+    return auth.password === password ? done(null, { user: auth.username }) : done(failing(535, 'wrong password'));
+  },
   onRcptTo(address, session, done) {
     if (address.address.startsWith('refuse')) return done(failing(550, 'no such mailbox'));
     if (address.address.startsWith('later')) return done(failing(451, 'try again later'));

@@ -1,4 +1,5 @@
-// What the scripts beside this file share: asking over HTTP, reading the development mailbox, registering somebody.
+// What the scripts beside this file share: asking over HTTP, reading the development mailbox, registering somebody,
+// and telling what holds and what does not.
 // Promise: nothing waits for ever. Every wait ends with the caller's signal or with its own time, and says what it
 // waited for.
 import { randomBytes, randomUUID } from 'node:crypto';
@@ -49,6 +50,23 @@ export function socketUrl(url) {
 export function why(error) {
   const cause = error?.cause?.message ?? error?.cause?.code;
   return cause ? `${error.message}: ${cause}` : (error?.message ?? String(error));
+}
+
+/** Says whether a sentence holds. One that does not makes the script fail. */
+export function check(sentence, ok, got) {
+  if (!ok) process.exitCode = 1;
+  console.log(ok ? `ok ${sentence}` : `not ok ${sentence} (got ${typeof got === 'string' ? got : JSON.stringify(got)})`);
+}
+
+/** Looks every 50 ms until there is an answer; says after its time what it waited for. */
+export async function until(what, look, ms = 15_000) {
+  const end = Date.now() + ms;
+  for (;;) {
+    const found = await look();
+    if (found) return found;
+    if (Date.now() > end) throw new Error(`waited ${ms} ms for ${what}`);
+    await sleep(50);
+  }
 }
 
 /** Asks over HTTP. Gives `data` back; whatever else comes is an error. */
@@ -115,5 +133,5 @@ export async function newPerson(url, options) {
   const input = { registrationId: registration.id, code, transport: 'TOKENS' };
   const { tokens, user } = await act(url, DOCUMENTS.verify, input, options);
   if (!tokens?.accessToken) throw new Error('accountVerifyEmail with TOKENS gave no accessToken');
-  return { id: user.id, name, email, token: tokens.accessToken };
+  return { id: user.id, name, email, password, token: tokens.accessToken };
 }

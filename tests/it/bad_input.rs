@@ -11,6 +11,8 @@ both! {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
         let hers = server.task(&eve, "Eve's secret plan").await;
         let mine = server.task(&ada, "Mine").await;
+        // The mails of registration may have arrived before their jobs were put away.
+        server.jobs_are_done().await;
         let before = (server.count::<entity::task::Entity>().await, server.count::<entity::reminder::Entity>().await, server.count::<entity::job::Entity>().await);
         let create = "mutation($input: TaskCreateInput!) { taskCreate(input: $input) { task { id } userErrors { code path } } }";
         let remind = "mutation($input: ReminderCreateInput!) { reminderCreate(input: $input) { reminder { id } userErrors { code path } } }";

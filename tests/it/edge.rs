@@ -20,6 +20,19 @@ both! {
         assert_ne!(odd.header("x-request-id"), "a b;c\"d");
     }
 
+    async fn the_page_of_another_site_cannot_spend_what_is_not_its(server) {
+        let ask = |site: &'static str, mode: &'static str| async move {
+            let headers = [("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+            server.client.send(Method::GET, "/graphql?query=%7B__typename%7D", &headers, "").await.status
+        };
+        for (site, mode) in [("cross-site", "navigate"), ("cross-site", "no-cors"), ("same-site", "no-cors")] {
+            assert_eq!(ask(site, mode).await, StatusCode::FORBIDDEN, "{site} {mode}: it could not read the answer");
+        }
+        for (site, mode) in [("cross-site", "cors"), ("same-origin", "cors"), ("same-origin", "navigate"), ("none", "navigate")] {
+            assert_eq!(ask(site, mode).await, StatusCode::OK, "{site} {mode}");
+        }
+    }
+
     async fn only_allowed_origins_may_call_with_cookies(server) {
         let preflight = |origin: &'static str| async move {
             let headers = [("origin", origin), ("access-control-request-method", "POST"), ("access-control-request-headers", "content-type")];

@@ -1,19 +1,42 @@
 //! The document guard: each limit at one less, at it, and one more; and what async-graphql lets through.
 
+use hyper::Method;
 use support::{Json, Server, both, json};
+use url::form_urlencoded;
 
 async fn code(server: &Server, query: &str) -> Option<String> {
     let answer = server.ask_as_nobody(query, json!({})).await;
     answer["errors"][0]["extensions"]["code"].as_str().map(str::to_owned)
 }
 
+/// The same by every transport.
+async fn codes(server: &Server, query: &str) -> Vec<(&'static str, Option<String>)> {
+    let first = |answer: &Json| answer["errors"][0]["extensions"]["code"].as_str().map(str::to_owned);
+    let url: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
+    let got = server.client.get(&format!("/graphql?{url}")).await.json();
+    let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
+    let body = json!({ "query": query }).to_string();
+    let mut events = server.client.events(Method::POST, "/graphql", &headers, body).await;
+    let (_, event) = events.event().await.expect("an event");
+    let mut socket = server.socket(None).await;
+    socket.subscribe("one", query, json!({})).await;
+    let message = socket.next().await;
+    let told = if message["type"] == "error" {
+        message["payload"][0]["extensions"]["code"].as_str().map(str::to_owned)
+    } else {
+        first(&message["payload"])
+    };
+    vec![("POST", code(server, query).await), ("GET", first(&got)), ("event stream", first(&event)), ("socket", told)]
+}
+
 /// What the guard says of documents of sizes around a limit.
 async fn around(server: &Server, what: &str, limit: usize, document: impl Fn(usize) -> String) {
     for (size, refused) in [(limit - 1, false), (limit, false), (limit + 1, true)] {
         let document = document(size);
-        let code = code(server, &document).await;
-        let told = code.as_deref() == Some("QUERY_TOO_COMPLEX");
-        assert_eq!(told, refused, "{what}: {size} of {limit}: {code:?} {document}");
+        for (transport, code) in codes(server, &document).await {
+            let told = code.as_deref() == Some("QUERY_TOO_COMPLEX");
+            assert_eq!(told, refused, "{what} by {transport}: {size} of {limit}: {code:?} {document}");
+        }
     }
 }
 
@@ -74,7 +97,10 @@ both! {
         let ring = "{ viewer { tasks(first: 100) { nodes { reminders(first: 100) { nodes { task { reminders(first: 100) { nodes { id } } } } } } } } }";
         assert_eq!(code(server, ring).await.as_deref(), Some("QUERY_TOO_COMPLEX"), "a circle of edges multiplies");
         let variable = "query($n: Int) { viewer { tasks(first: $n) { nodes { reminders(first: $n) { nodes { task { reminders(first: $n) { nodes { id } } } } } } } } }";
-        assert_eq!(code(server, variable).await.as_deref(), Some("QUERY_TOO_COMPLEX"), "a variable may be anything");
+        for (n, wanted) in [(100, Some("QUERY_TOO_COMPLEX")), (20, None)] {
+            let answer = server.ask_as_nobody(variable, json!({ "n": n })).await;
+            assert_eq!(answer["errors"][0]["extensions"]["code"].as_str(), wanted, "a variable counts as what it is: {answer}");
+        }
         assert_eq!(code(server, "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }").await.as_deref(), Some("BAD_REQUEST"));
         assert_eq!(code(server, &format!("{{ viewer {{ tasks(first: {}1{}) {{ totalCount }} }} }}", "[".repeat(400), "]".repeat(400))).await.as_deref(), Some("QUERY_TOO_COMPLEX"));
         assert_eq!(code(server, &"{".repeat(900)).await.as_deref(), Some("QUERY_TOO_COMPLEX"));

@@ -74,6 +74,28 @@ both! {
         assert_eq!(me["viewer"]["id"], ada.id.as_str());
     }
 
+    async fn a_badge_begins_with_a_count_and_its_place_in_the_stream(server) {
+        let ada = server.person("Ada").await;
+        let badge = || async { server.data(&ada, "{ viewer { notificationBadge { unreadCount cursor } } }", json!({})).await["viewer"]["notificationBadge"].clone() };
+        let complete = async |task: String| {
+            let done = "mutation($id: ID!) { taskComplete(input: { id: $id }) { userErrors { code } } }";
+            server.data(&ada, done, json!({ "id": task })).await;
+        };
+        assert_eq!(badge().await["unreadCount"], 0);
+        let mut socket = server.socket(Some(&ada)).await;
+        socket.subscribe("from nothing", EVENTS, json!({ "after": badge().await["cursor"] })).await;
+        complete(server.task(&ada, "One").await).await;
+        assert_eq!(socket.next().await["payload"]["data"]["notificationEvents"]["unreadNotificationCount"], 1);
+        let before = badge().await;
+        assert_eq!(before["unreadCount"], 1);
+        complete(server.task(&ada, "Two").await).await;
+        let mut later = server.socket(Some(&ada)).await;
+        later.subscribe("from there", EVENTS, json!({ "after": before["cursor"] })).await;
+        let event = later.next().await["payload"]["data"]["notificationEvents"].clone();
+        assert_eq!(event["unreadNotificationCount"], 2, "what came between the query and the subscription: {event}");
+        assert_eq!(badge().await, json!({ "unreadCount": 2, "cursor": event["cursor"] }));
+    }
+
     async fn a_stream_goes_on_from_its_cursor_without_gap_or_repeat(server) {
         let ada = server.person("Ada").await;
         let mut cursors = Vec::new();

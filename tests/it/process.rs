@@ -150,3 +150,26 @@ fn the_commands_of_the_readme_do_what_it_says() {
     assert_eq!(last["data"]["viewer"]["unreadNotificationCount"], 1, "{said}");
     assert!(said.contains("Reminder: Write the report is due soon"), "{said}");
 }
+
+#[tokio::test]
+async fn the_api_and_the_work_can_be_two_processes() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = support::postgres::cluster().database().await;
+    let mut settings = settings(folder.path());
+    settings.push(("DATABASE_URL", database));
+    // One mailbox for both, as one mail server would be.
+    let api = Process::start_as(&["serve", "--no-worker"], "Spacedly listens on ", &settings);
+    let client = Client::new(&api.address);
+    let register = "mutation { accountRegister(input: { name: \"Ada\", email: \"ada@example.org\", password: \"correct horse battery\" }) { registration { id } } }";
+    client.graphql(None, register, json!({})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let caught = client.get("/dev/mailbox?to=ada@example.org").await.json();
+    assert_eq!(caught, json!([]), "nobody works");
+    let worker = Process::start_as(&["worker"], "Spacedly works", &settings);
+    until("the code", || async {
+        let mails = client.get("/dev/mailbox?to=ada@example.org").await.json();
+        (mails.as_array()?.len() == 1).then_some(())
+    })
+    .await;
+    assert!(worker.terminate() && api.terminate(), "SIGTERM ends both well");
+}

@@ -94,6 +94,22 @@ both! {
         until("the second try", || async { (ledger(server, &ada, &later).await.0 == "SENT").then_some(()) }).await;
     }
 
+    async fn a_push_service_that_names_a_time_is_not_asked_before(server, "PUSH_ALLOW_PRIVATE" = "true", "ACCESS_TOKEN_LIFETIME" = "30d") {
+        let receiver = Receiver::start();
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Write the report").await;
+        receiver.browser(server, &ada, "status=429,201&retryAfter=7200").await;
+        let id = push_reminder(server, &ada, &task).await;
+        server.advance(TimeDelta::minutes(6));
+        until("the refusal", || async { ledger(server, &ada, &id).await.1.as_str().is_some_and(|why| why.contains("429")).then_some(()) }).await;
+        server.advance(TimeDelta::minutes(110));
+        server.jobs_are_done().await;
+        assert_ne!(ledger(server, &ada, &id).await.0, "SENT", "two hours were asked for");
+        // A tenth more than what was asked for, at most.
+        server.advance(TimeDelta::minutes(25));
+        until("the second try", || async { (ledger(server, &ada, &id).await.0 == "SENT").then_some(()) }).await;
+    }
+
     async fn a_browser_that_is_gone_or_logged_out_gets_nothing(server, "PUSH_ALLOW_PRIVATE" = "true", "PUSH_TEST_LIMIT" = "100") {
         let receiver = Receiver::start();
         let ada = server.person("Ada").await;

@@ -1,11 +1,14 @@
 //! An HTTP client as plain as the protocol.
 
 use http_body_util::{BodyExt, Full};
-use hyper::{HeaderMap, Method, Request, StatusCode, body::Bytes};
+use hyper::{
+    HeaderMap, Method, Request, StatusCode,
+    body::{Bytes, Incoming},
+};
 use hyper_util::{client::legacy::connect::HttpConnector, rt::TokioExecutor};
 use serde_json::{Value as Json, json};
 
-use crate::until;
+use crate::{Events, until};
 
 /// What came back.
 #[derive(Debug)]
@@ -60,6 +63,30 @@ impl Client {
         headers: &[(&str, &str)],
         body: impl Into<Bytes>,
     ) -> Result<Answer, String> {
+        let response = self.request(method, path, headers, body).await?;
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
+        crate::logs::note(&body);
+        for cookie in parts.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()) {
+            crate::logs::note_header("cookie", cookie);
+        }
+        Ok(Answer { status: parts.status, headers: parts.headers, body })
+    }
+
+    /// Sends a request whose answer is read event by event.
+    pub async fn events(&self, method: Method, path: &str, headers: &[(&str, &str)], body: impl Into<Bytes>) -> Events {
+        let response = self.request(method, path, headers, body).await.expect("the server answers");
+        let (parts, body) = response.into_parts();
+        Events::new(parts.status, parts.headers, body)
+    }
+
+    async fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Bytes>,
+    ) -> Result<hyper::Response<Incoming>, String> {
         let mut request = Request::builder().method(method).uri(format!("{}{path}", self.base));
         for (name, value) in headers {
             crate::logs::note_header(name, value);
@@ -68,14 +95,7 @@ impl Client {
         let body = body.into();
         crate::logs::note(&body);
         let request = request.body(Full::new(body)).map_err(|e| e.to_string())?;
-        let response = self.http.request(request).await.map_err(|e| e.to_string())?;
-        let (parts, body) = response.into_parts();
-        let body = body.collect().await.map_err(|e| e.to_string())?.to_bytes();
-        crate::logs::note(&body);
-        for cookie in parts.headers.get_all("set-cookie").iter().filter_map(|value| value.to_str().ok()) {
-            crate::logs::note_header("cookie", cookie);
-        }
-        Ok(Answer { status: parts.status, headers: parts.headers, body })
+        self.http.request(request).await.map_err(|e| e.to_string())
     }
 
     /// Gets a page.
@@ -110,6 +130,14 @@ impl Client {
             token: text(&answer, "/data/accountVerifyEmail/tokens/accessToken"),
             email,
         }
+    }
+
+    /// Registers somebody with a task: their token, and its id.
+    pub async fn register_with_task(&self, name: &str) -> (String, String) {
+        let token = self.register(name).await.token;
+        let create = "mutation { taskCreate(input: { title: \"Survive\" }) { task { id } } }";
+        let task = text(&self.graphql(Some(&token), create, json!({})).await, "/data/taskCreate/task/id");
+        (token, task)
     }
 
     /// The same to a server that may be gone.

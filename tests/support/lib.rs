@@ -2,20 +2,30 @@
 //! move, a mailbox, a statement counter and a socket client.
 //! Promise: a test comes in by the front door, and leaves no job behind that nobody expected.
 
+pub mod analytics;
 pub mod client;
+pub mod collector;
+pub mod dice;
+pub mod documents;
+pub mod events;
 pub mod files;
 pub mod files_of;
 pub mod logs;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod redis;
+pub mod relay;
+pub mod rolling;
 pub mod s3;
 pub mod server;
 pub mod sessions;
+pub mod smtp;
 pub mod socket;
 pub mod uploads;
 
 pub use client::{Answer, Client, Person, code_in, text};
+pub use events::{Event, Events};
 pub use serde_json::{Value as Json, json};
 pub use server::{Database, Server, run};
 pub use sessions::{Tokens, Two};

@@ -3,7 +3,7 @@
 use std::{
     io::{BufRead, BufReader, Lines},
     path::{Path, PathBuf},
-    process::{Child, ChildStdout, Command, Stdio},
+    process::{Child, ChildStdout, Command, ExitStatus, Stdio},
 };
 
 use serde_json::Value as Json;
@@ -35,16 +35,58 @@ impl Process {
 
     /// The same, with its log going somewhere.
     pub fn start_logging_to(settings: &[(&str, String)], log: impl Into<Stdio>) -> Self {
+        Self::try_start(settings, log).unwrap_or_else(|(said, _)| panic!("it said {said:?}"))
+    }
+
+    /// The same of one that may end before it listens. Err: what it said, and how it ended.
+    pub fn try_start(settings: &[(&str, String)], log: impl Into<Stdio>) -> Result<Self, (String, ExitStatus)> {
+        Self::try_start_as(&[], "Spacedly listens on ", settings, log)
+    }
+
+    /// Starts another command of it, which says so when it is there.
+    pub fn start_as(arguments: &[&str], says: &str, settings: &[(&str, String)]) -> Self {
+        let started = Self::try_start_as(arguments, says, settings, crate::logs::of_process());
+        started.unwrap_or_else(|(said, _)| panic!("it said {said:?}"))
+    }
+
+    fn try_start_as(
+        arguments: &[&str],
+        says: &str,
+        settings: &[(&str, String)],
+        log: impl Into<Stdio>,
+    ) -> Result<Self, (String, ExitStatus)> {
         let mut command = Command::new(binary());
-        command.env_clear().env("PORT", "0").envs(settings.iter().map(|(name, value)| (name, value)));
+        command.args(arguments).env_clear();
+        // Tests ask more often than people do; those about the budget set their own.
+        command.env("COST_BUDGET", "1000000000").env("COST_BUDGET_ANONYMOUS", "1000000000");
+        command.env("PORT", "0").envs(settings.iter().map(|(name, value)| (name, value)));
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let first = lines.next().and_then(Result::ok).unwrap_or_default();
-        let address = first.strip_prefix("Spacedly listens on ").unwrap_or_else(|| panic!("it said {first:?}"));
+        let Some(address) = first.strip_prefix(says) else {
+            let _ = child.kill();
+            return Err((first, child.wait().expect("gone")));
+        };
         // The rest is a banner; reading it on keeps the pipe open.
         let address = address.to_owned();
         std::thread::spawn(move || lines.for_each(drop));
-        Self { child, address }
+        Ok(Self { child, address })
+    }
+
+    /// Its id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended. None: it runs.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child")
+    }
+
+    /// Sends it a signal by its name, like `STOP`.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([&format!("-{name}"), &self.child.id().to_string()]).status();
+        assert!(sent.is_ok_and(|status| status.success()), "{name} is sent");
     }
 
     /// kill -9.
@@ -55,8 +97,7 @@ impl Process {
 
     /// SIGTERM, and whether it ended well.
     pub fn terminate(mut self) -> bool {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill runs").success());
+        self.signal("TERM");
         self.child.wait().expect("gone").success()
     }
 

@@ -70,7 +70,7 @@ impl Redis {
 }
 
 /// A free port below those that the system hands out: nobody takes it while this Redis is stopped for a while.
-fn quiet_port() -> u16 {
+pub fn quiet_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 15_000 + (std::process::id() % 15_000) as u16;
     loop {

@@ -6,7 +6,7 @@ use std::{
 };
 
 use chrono::TimeDelta;
-use sea_orm::{ColumnTrait, EntityTrait, PaginatorTrait, QueryFilter};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 use serde_json::{Value as Json, json};
 use spacedly::{
     app::{App, Handed},
@@ -33,6 +33,9 @@ pub enum Database {
     Sqlite,
     Postgres,
 }
+
+/// How long a look at the jobs may take, about.
+const A_MOMENT: TimeDelta = TimeDelta::milliseconds(500);
 
 /// A running server.
 pub struct Server {
@@ -91,6 +94,8 @@ impl Server {
             ("FORGOT_LIMIT", "100000".to_owned()),
             ("CHALLENGE_LIMIT", "100000".to_owned()),
             ("OIDC_LIMIT", "100000".to_owned()),
+            ("COST_BUDGET", "1000000000".to_owned()),
+            ("COST_BUDGET_ANONYMOUS", "1000000000".to_owned()),
         ];
         if database == Database::Postgres {
             pairs.push(("DATABASE_URL", postgres::cluster().database().await));
@@ -223,12 +228,13 @@ impl Server {
     /// Waits until no job is due.
     pub async fn jobs_are_done(&self) {
         until("the jobs to be done", || async {
-            let due = entity::job::Entity::find()
-                .filter(entity::job::Column::AvailableAt.lte(self.clock.now()))
-                .filter(entity::job::Column::State.ne(entity::job::State::Dead));
-            let held = entity::job::Entity::find().filter(entity::job::Column::State.eq(entity::job::State::Running));
-            let db = self.app.platform.db.read();
-            let open = due.count(db).await.expect("counted") + held.count(db).await.expect("counted");
+            // In one look, a moment ahead: what was running may have left another that is due since the look began.
+            let now_or_held = Condition::any()
+                .add(entity::job::Column::AvailableAt.lte(self.clock.now() + A_MOMENT))
+                .add(entity::job::Column::State.eq(entity::job::State::Running));
+            let alive = entity::job::Column::State.ne(entity::job::State::Dead);
+            let open = entity::job::Entity::find().filter(now_or_held).filter(alive);
+            let open = open.count(self.app.platform.db.read()).await.expect("counted");
             (open == 0).then_some(())
         })
         .await;
@@ -243,6 +249,11 @@ impl Server {
     pub fn statements(&self) -> Vec<String> {
         let all = self.statements.lock().expect("not poisoned").clone();
         all.into_iter().filter(|sql| !sql.contains("jobs")).collect()
+    }
+
+    /// How many of the statements that were sent since have this in them, those of the workers too.
+    pub fn statements_with(&self, text: &str) -> usize {
+        self.statements.lock().expect("not poisoned").iter().filter(|sql| sql.contains(text)).count()
     }
 
     /// How many rows a table has.

@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use entity::{ChallengeId, SessionId, account_mail, challenge as row, second_factor::Method, session, user};
 use sea_orm::{
     ActiveModelTrait,
@@ -20,6 +19,7 @@ use super::{
 };
 use crate::platform::{
     Platform,
+    clock::span,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input, secret,
@@ -53,7 +53,7 @@ impl Accounts {
     ) -> Result<row::Model, Fault> {
         let settings = &self.platform.config.accounts;
         let now = self.platform.clock.now();
-        let after = |from, duration| from + TimeDelta::from_std(duration).unwrap_or_default();
+        let after = |from, duration| from + span(duration);
         let mailed = new.method == Method::Email;
         let last = row::Entity::visible_to(person.id)
             .filter(row::Column::Purpose.eq(new.purpose))
@@ -222,7 +222,7 @@ impl Accounts {
                     let message = "This code is not mailed: it is in the authenticator app.";
                     return Err(UserError::at("challengeId", Code::WrongState, message).into());
                 }
-                let again_at = challenge.code_sent_at + TimeDelta::from_std(settings.code_cooldown).unwrap_or_default();
+                let again_at = challenge.code_sent_at + span(settings.code_cooldown);
                 if let Ok(wait) = (again_at - now).to_std()
                     && !wait.is_zero()
                 {
@@ -230,7 +230,7 @@ impl Accounts {
                 }
                 let mut challenge = challenge.into_active_model();
                 challenge.code_sent_at = Set(now);
-                challenge.expires_at = Set(now + TimeDelta::from_std(settings.code_lifetime).unwrap_or_default());
+                challenge.expires_at = Set(now + span(settings.code_lifetime));
                 challenge.tries = Set(0);
                 let challenge = challenge.update(&*tx).await?;
                 accounts.mail_code(&tx, &person, &challenge).await?;

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use entity::{
     ChallengeId, EmailChangeId, account_mail, challenge, challenge::Purpose, email_change as row, identity,
     password_reset, second_factor, second_factor::Method, user,
@@ -21,6 +20,7 @@ use super::{
     session::{lock_fresh, lock_person},
 };
 use crate::platform::{
+    clock::span,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input,
@@ -95,7 +95,7 @@ impl Accounts {
             user_id: Set(person.id),
             old_email: Set(person.email.clone()),
             undo_hash: Set(links::EMAIL_UNDO.hash(&self.platform, id.uuid())),
-            expires_at: Set(now + TimeDelta::from_std(lifetime).unwrap_or_default()),
+            expires_at: Set(now + span(lifetime)),
             created_at: Set(now),
         };
         change.insert(&**tx).await?;
@@ -147,8 +147,7 @@ impl Accounts {
         }
         // So are the ways in that were made since, and what would keep the owner out; also shortly before, because a
         // thief may well have begun with these.
-        let thief_since = change.created_at
-            - TimeDelta::from_std(self.platform.config.accounts.email_undo_lifetime).unwrap_or_default();
+        let thief_since = change.created_at - span(self.platform.config.accounts.email_undo_lifetime);
         identity::Entity::delete_many()
             .filter(identity::Column::UserId.eq(person.id))
             .filter(identity::Column::CreatedAt.gte(thief_since))

@@ -23,7 +23,9 @@ async fn gather(platform: &Platform, user: UserId) -> Result<Json, Fault> {
     Ok(json!({
         "id": person.id.to_string(), "name": person.name, "email": person.email, "username": person.username,
         "bio": person.bio, "locale": person.locale, "timeZone": person.time_zone,
-        "emailLeadMinutes": person.email_lead_minutes, "hasPassword": person.password_hash.is_some(),
+        "emailLeadMinutes": person.email_lead_minutes, "morningDigestMinute": person.digest_minute,
+        "quietFromMinute": person.quiet_from_minute, "quietToMinute": person.quiet_to_minute,
+        "hasPassword": person.password_hash.is_some(),
         "createdAt": at(person.created_at), "updatedAt": at(person.updated_at),
         "secondFactor": factor.map(|it| json!({ "method": it.method.to_value(), "enabledAt": at(it.created_at) })),
         "sessions": sessions.into_iter().map(|it| json!({

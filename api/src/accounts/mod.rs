@@ -8,6 +8,7 @@ mod attempts;
 mod challenge;
 mod cookies;
 mod email_change;
+mod example;
 mod export;
 pub mod graphql;
 mod links;
@@ -26,19 +27,22 @@ mod tokens;
 mod verify;
 
 use std::{
+    collections::HashMap,
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use chrono::TimeDelta;
 use entity::{SessionId, UserId};
 use moka::sync::Cache;
-use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, sea_query::Expr};
+use sea_orm::{
+    ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, QueryFilter, SqlErr, sea_query::Expr,
+};
 use tokio::sync::broadcast::error::RecvError;
 
 use self::password::Passwords;
 pub use self::{
     cookies::Renewed,
+    example::make_example,
     export::export,
     mails::register_jobs,
     oidc::{Arrival, Departure, ROUND_COOKIE, Return},
@@ -47,9 +51,11 @@ pub use self::{
 };
 use crate::platform::{
     Platform, calendar,
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::Fault,
+    facts::DayChanged,
+    jobs::{ByHand, Held},
     viewer::{Origin, Viewer},
 };
 
@@ -183,7 +189,7 @@ impl Accounts {
     /// Notes that a session is used: once per `SESSION_TOUCH`, and nobody waits for it.
     fn touch(&self, row: &entity::session::Model, now: Instant) {
         use entity::session::{Column, Entity};
-        let exactly = TimeDelta::from_std(self.platform.config.security.session_touch).unwrap_or_default();
+        let exactly = span(self.platform.config.security.session_touch);
         if now - row.last_used_at < exactly {
             return;
         }
@@ -218,8 +224,12 @@ struct NewPerson {
     password_hash: Option<String>,
 }
 
-/// Makes the row of somebody whose address was verified.
-async fn make_person(platform: &Platform, tx: &Tx, new: NewPerson) -> Result<entity::user::Model, DbErr> {
+/// The minute of the local day at which somebody new gets their morning digest: five o'clock.
+const DIGEST_MINUTE: i32 = 5 * 60;
+
+/// Makes the row of somebody whose address was verified. None: somebody with this address was made in the same instant,
+/// and the transaction is lost.
+async fn make_person(platform: &Platform, tx: &Tx, new: NewPerson) -> Result<Option<entity::user::Model>, Fault> {
     let now = platform.clock.now();
     let person = entity::user::ActiveModel {
         id: Set(UserId::from_uuid(platform.new_uuid())),
@@ -233,10 +243,40 @@ async fn make_person(platform: &Platform, tx: &Tx, new: NewPerson) -> Result<ent
         locale: Set(None),
         time_zone: Set(None),
         email_lead_minutes: Set(60),
+        digest_minute: Set(Some(DIGEST_MINUTE)),
+        quiet_from_minute: Set(None),
+        quiet_to_minute: Set(None),
         created_at: Set(now),
         updated_at: Set(now),
     };
-    person.insert(&**tx).await
+    let person = match person.insert(&**tx).await {
+        Ok(person) => person,
+        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    platform.facts.day_changed(platform, tx, DayChanged { user_id: person.id, anew: true }).await?;
+    Ok(Some(person))
+}
+
+/// Until when mails and push messages to a person are held now, by their quiet hours. None: they are not.
+pub fn quiet_until(platform: &Platform, person: &entity::user::Model, now: Instant) -> Option<Instant> {
+    rules::quiet_until(person.quiet_from_minute?, person.quiet_to_minute?, &zone_of(platform, person), now)
+}
+
+/// Of jobs that are settled by hand those that no quiet hours would have held beyond the moment by which they are.
+///
+/// # Errors
+/// When the database fails.
+pub async fn not_held(platform: &Platform, tx: &Tx, mut due: Vec<Held>, by: &ByHand<'_>) -> Result<Vec<Held>, DbErr> {
+    let ids = due.iter().filter_map(|job| job.user_id);
+    let people = entity::user::Entity::find().filter(entity::user::Column::Id.is_in(ids)).all(&**tx).await?;
+    let people: HashMap<UserId, _> = people.into_iter().map(|person| (person.id, person)).collect();
+    due.retain(|job| {
+        let person = job.user_id.and_then(|id| people.get(&id));
+        let held_until = person.and_then(|person| quiet_until(platform, person, job.due_at));
+        held_until.is_none_or(|until| until <= by.until)
+    });
+    Ok(due)
 }
 
 /// The zone in which a person lives: their own, or `DEFAULT_TIME_ZONE`.

@@ -4,7 +4,6 @@
 
 use std::sync::Arc;
 
-use chrono::TimeDelta;
 use entity::{PasswordResetId, account_mail, password_reset as row, user};
 use sea_orm::{ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter};
 
@@ -17,7 +16,7 @@ use super::{
     session::{lock_fresh, lock_person},
 };
 use crate::platform::{
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     jobs::{self, NewJob},
@@ -40,7 +39,7 @@ impl Accounts {
                     id: Set(id),
                     email_key: Set(email.key().to_owned()),
                     token_hash: Set(links::PASSWORD_RESET.hash(&platform, id.uuid())),
-                    expires_at: Set(now + TimeDelta::from_std(lifetime).unwrap_or_default()),
+                    expires_at: Set(now + span(lifetime)),
                     created_at: Set(now),
                 };
                 let reset = reset.insert(&*tx).await?;

@@ -16,9 +16,9 @@ use super::{
 };
 use crate::platform::{
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
-    facts::AccountDeleted,
+    facts::{AccountDeleted, DayChanged},
     input::{self, Mistakes},
-    scalars::TimeZone,
+    scalars::{LocalTime, TimeZone},
     viewer::Viewer,
 };
 
@@ -33,6 +33,9 @@ pub(super) struct ProfilePatch {
     pub(super) time_zone: MaybeUndefined<TimeZone>,
     pub(super) locale: MaybeUndefined<String>,
     pub(super) email_lead_minutes: Option<i32>,
+    pub(super) morning_digest_at: MaybeUndefined<LocalTime>,
+    /// From when, until when.
+    pub(super) quiet_hours: MaybeUndefined<(LocalTime, LocalTime)>,
 }
 
 /// What is to be changed, parsed: None keeps.
@@ -43,10 +46,22 @@ struct Parsed {
     time_zone: Option<Option<String>>,
     locale: Option<Option<String>>,
     email_lead_minutes: Option<i32>,
+    digest_minute: Option<Option<i32>>,
+    quiet: Option<Option<(i32, i32)>>,
+}
+
+/// A field that may be cleared: None keeps, null clears.
+fn clearable<T, U>(value: MaybeUndefined<T>, parse: impl FnOnce(T) -> Option<U>) -> Option<Option<U>> {
+    match value {
+        MaybeUndefined::Undefined => None,
+        MaybeUndefined::Null => Some(None),
+        MaybeUndefined::Value(value) => parse(value).map(Some),
+    }
 }
 
 fn parse(patch: ProfilePatch) -> Result<Parsed, Refusal> {
-    let ProfilePatch { name, username, bio, time_zone, locale, email_lead_minutes } = patch;
+    let ProfilePatch { name, username, bio, time_zone, locale, email_lead_minutes, morning_digest_at, quiet_hours } =
+        patch;
     let mut mistakes = Mistakes::default();
     let name = name.and_then(|name| mistakes.take(Name::parse(&name)));
     let mut text =
@@ -58,29 +73,38 @@ fn parse(patch: ProfilePatch) -> Result<Parsed, Refusal> {
     let username = text(username, rules::username);
     let bio = text(bio, |raw| input::optional_text("bio", raw, 150, true));
     let locale = text(locale, rules::locale);
-    let time_zone = match time_zone {
-        MaybeUndefined::Undefined => None,
-        MaybeUndefined::Null => Some(None),
-        MaybeUndefined::Value(zone) => Some(Some(zone.0)),
-    };
+    let time_zone = clearable(time_zone, |zone| Some(zone.0));
+    let digest_minute = clearable(morning_digest_at, |at| Some(at.0));
+    let quiet = clearable(quiet_hours, |(from, to)| {
+        let message = "Quiet hours must end at another time than they begin.";
+        let wrong = || UserError::at("quietHours", Code::InvalidValue, message);
+        mistakes.take((from != to).then_some((from.0, to.0)).ok_or_else(wrong))
+    });
     let email_lead_minutes = email_lead_minutes.and_then(|minutes| {
         let message = "Give minutes from 0 to 10080 (a week).";
         let wrong = || UserError::at("emailLeadMinutes", Code::InvalidValue, message);
         mistakes.take((0..=LONGEST_LEAD).contains(&minutes).then_some(minutes).ok_or_else(wrong))
     });
     mistakes.none()?;
-    Ok(Parsed { name, username, bio, time_zone, locale, email_lead_minutes })
+    Ok(Parsed { name, username, bio, time_zone, locale, email_lead_minutes, digest_minute, quiet })
+}
+
+/// What a person's day is made of.
+fn day_of(person: &user::Model) -> (&Option<String>, Option<i32>, Option<i32>, Option<i32>) {
+    (&person.time_zone, person.digest_minute, person.quiet_from_minute, person.quiet_to_minute)
 }
 
 impl Accounts {
     /// Changes what is given.
     pub(super) async fn update_profile(&self, viewer: Viewer, patch: ProfilePatch) -> Result<user::Model, Refusal> {
-        let Parsed { name, username, bio, time_zone, locale, email_lead_minutes } = parse(patch)?;
+        let Parsed { name, username, bio, time_zone, locale, email_lead_minutes, digest_minute, quiet } = parse(patch)?;
         let now = self.platform.clock.now();
+        let platform = self.platform.clone();
         self.platform
             .db
             .write::<_, Refusal, _, _>(move |tx| async move {
-                let mut person = lock_person(&tx, viewer.user_id).await?.into_active_model();
+                let before = lock_person(&tx, viewer.user_id).await?;
+                let mut person = before.clone().into_active_model();
                 if let Some(name) = name {
                     person.name = Set(name.as_str().to_owned());
                 }
@@ -100,15 +124,28 @@ impl Accounts {
                 if let Some(minutes) = email_lead_minutes {
                     person.email_lead_minutes = Set(minutes);
                 }
+                if let Some(minute) = digest_minute {
+                    person.digest_minute = Set(minute);
+                }
+                if let Some(quiet) = quiet {
+                    person.quiet_from_minute = Set(quiet.map(|(from, _)| from));
+                    person.quiet_to_minute = Set(quiet.map(|(_, to)| to));
+                }
                 person.updated_at = Set(now);
-                match person.update(&*tx).await {
-                    Ok(person) => Ok(person),
+                let after = match person.update(&*tx).await {
+                    Ok(person) => person,
                     // Two people want one name in the same instant: the constraint lets one have it.
                     Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-                        Err(UserError::at("username", Code::Taken, "This name is taken. Choose another one.").into())
+                        let message = "This name is taken. Choose another one.";
+                        return Err(UserError::at("username", Code::Taken, message).into());
                     }
-                    Err(error) => Err(error.into()),
+                    Err(error) => return Err(error.into()),
+                };
+                if day_of(&before) != day_of(&after) {
+                    let anew = before.digest_minute.is_none() && after.digest_minute.is_some();
+                    platform.facts.day_changed(&platform, &tx, DayChanged { user_id: after.id, anew }).await?;
                 }
+                Ok(after)
             })
             .await
     }

@@ -1,6 +1,5 @@
 //! Registering: a code goes to the address, whoever has it; the answer is the same for a new address and a taken one.
 
-use chrono::TimeDelta;
 use entity::{PendingRegistrationId, pending_registration as row, user};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, IntoActiveModel, PaginatorTrait, QueryFilter,
@@ -16,7 +15,7 @@ use super::{
 };
 use crate::platform::{
     Platform,
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input::{self, Mistakes},
@@ -81,7 +80,7 @@ async fn send_again(platform: &Platform, tx: &Tx, id: PendingRegistrationId) -> 
     }
     let mut again = found.into_active_model();
     again.code_sent_at = Set(now);
-    again.code_expires_at = Set(now + TimeDelta::from_std(accounts.code_lifetime).unwrap_or_default());
+    again.code_expires_at = Set(now + span(accounts.code_lifetime));
     again.tries = Set(0);
     let again = again.update(&**tx).await?;
     let mail = NewJob { kind: REGISTRATION_MAIL, subject_id: id.uuid(), user_id: None, due_at: now };
@@ -97,7 +96,7 @@ async fn next_mail_at(platform: &Platform, tx: &Tx, email_key: &str, now: Instan
         .order_by_desc(row::Column::CodeSentAt)
         .one(&**tx)
         .await?;
-    let cooldown = TimeDelta::from_std(platform.config.accounts.code_cooldown).unwrap_or_default();
+    let cooldown = span(platform.config.accounts.code_cooldown);
     Ok(last.map_or(now, |last| now.max(last.code_sent_at + cooldown)))
 }
 
@@ -120,7 +119,7 @@ async fn write_down(
         password_hash: Set(password_hash),
         taken: Set(taken),
         code_sent_at: Set(code_sent_at),
-        code_expires_at: Set(code_sent_at + TimeDelta::from_std(accounts.code_lifetime).unwrap_or_default()),
+        code_expires_at: Set(code_sent_at + span(accounts.code_lifetime)),
         tries: Set(0),
         created_at: Set(now),
     };

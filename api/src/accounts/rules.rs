@@ -1,6 +1,10 @@
 //! What names, addresses, passwords and codes must be. Pure.
 
+use jiff::tz::TimeZone;
+
 use crate::platform::{
+    calendar,
+    clock::Instant,
     error::{UserError, UserErrorCode as Code},
     input,
 };
@@ -115,6 +119,17 @@ pub(super) fn typed_code(raw: &str) -> String {
     plain.flat_map(char::to_uppercase).collect()
 }
 
+/// When quiet hours between two minutes of the local day end that are in force now. None: they are not.
+pub(super) fn quiet_until(from: i32, to: i32, zone: &TimeZone, now: Instant) -> Option<Instant> {
+    let minute = calendar::local_minute(now, zone);
+    let (within, ends_tomorrow) =
+        if from < to { ((from..to).contains(&minute), false) } else { (minute >= from || minute < to, minute >= from) };
+    let today = calendar::local_day(now, zone);
+    let day = if ends_tomorrow { today.succ_opt()? } else { today };
+    // Where clocks go back over the end, the first of the two is behind us already: then it is over.
+    calendar::at_minute(day, to, zone).filter(|until| within && *until > now)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +159,21 @@ mod tests {
         assert!(password_length("password", "short7!").is_err());
         assert!(password_length("password", &"x9!Qz".repeat(40)).is_err());
         assert!(password_length("password", "8 chars!").is_ok());
+    }
+
+    #[test]
+    fn quiet_hours_end_at_the_next_local_time() {
+        let zone = crate::platform::calendar::zone("Europe/Berlin").unwrap_or(TimeZone::UTC);
+        let at = |text: &str| text.parse::<Instant>().unwrap_or_default();
+        let until = |from, to, now: &str| quiet_until(from * 60, to * 60, &zone, at(now));
+        assert_eq!(until(22, 7, "2026-11-21T20:59:59Z"), None);
+        assert_eq!(until(22, 7, "2026-11-21T21:00:00Z"), Some(at("2026-11-22T06:00:00Z")));
+        assert_eq!(until(22, 7, "2026-11-22T05:59:59Z"), Some(at("2026-11-22T06:00:00Z")));
+        assert_eq!(until(22, 7, "2026-11-22T06:00:00Z"), None);
+        assert_eq!(until(13, 15, "2026-11-22T13:00:00Z"), Some(at("2026-11-22T14:00:00Z")));
+        assert_eq!(until(13, 15, "2026-11-22T14:00:00Z"), None);
+        // The night in which clocks go forward has an hour less, that in which they go back one more.
+        assert_eq!(until(22, 7, "2027-03-27T21:00:00Z"), Some(at("2027-03-28T05:00:00Z")));
+        assert_eq!(until(22, 7, "2027-10-30T20:00:00Z"), Some(at("2027-10-31T06:00:00Z")));
     }
 }

@@ -2,7 +2,6 @@
 //! Promise: an ended session stays ended. Whoever opens, refreshes or ends sessions of a person holds that person's or
 //! that session's row meanwhile, so that no order of events lets a token live on.
 
-use chrono::TimeDelta;
 use entity::{SessionId, UserId, session as row, user};
 use sea_orm::{
     ActiveModelTrait,
@@ -14,7 +13,7 @@ use sea_orm::{
 use super::{Accounts, mails, tokens};
 use crate::platform::{
     bus::Hint,
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     facts::SessionStolen,
@@ -54,7 +53,7 @@ impl Accounts {
         let id = SessionId::from_uuid(self.platform.new_uuid());
         let (refresh_token, refresh_hash) = tokens::refresh_token(&self.platform, id, 0);
         let (access_token, access_expires_at) = self.tokens.sign(user_id, id).map_err(Fault::Internal)?;
-        let ends_at = now + TimeDelta::from_std(security.session_total_lifetime).unwrap_or_default();
+        let ends_at = now + span(security.session_total_lifetime);
         let row = row::ActiveModel {
             id: Set(id),
             user_id: Set(user_id),
@@ -81,7 +80,7 @@ impl Accounts {
     fn idle_end(&self, from: Instant, remembered: bool) -> Instant {
         let security = &self.platform.config.security;
         let idle = if remembered { security.session_remembered_lifetime } else { security.session_idle_lifetime };
-        from + TimeDelta::from_std(idle).unwrap_or_default()
+        from + span(idle)
     }
 
     /// Ends the sessions that were used longest ago, beyond `SESSIONS_PER_USER`.
@@ -129,7 +128,7 @@ impl Accounts {
         if secret::equal(&session.refresh_hash, &shown.hash) {
             return Ok(Refreshed::Opened(Box::new(self.rotate(tx, session).await?)));
         }
-        let grace = TimeDelta::from_std(self.platform.config.security.refresh_grace).unwrap_or_default();
+        let grace = span(self.platform.config.security.refresh_grace);
         let parent = session.previous_refresh_hash.as_deref().is_some_and(|hash| secret::equal(hash, &shown.hash));
         if parent && now - session.rotated_at <= grace {
             let (refresh_token, _) = tokens::refresh_token(&self.platform, session.id, session.refresh_counter);
@@ -254,7 +253,7 @@ impl Accounts {
     fn check_fresh(&self, session: Option<row::Model>) -> Result<row::Model, Refusal> {
         let now = self.platform.clock.now();
         let session = session.filter(|session| is_live(session, now)).ok_or(Fault::Unauthenticated)?;
-        let fresh = TimeDelta::from_std(self.platform.config.security.authentication_fresh).unwrap_or_default();
+        let fresh = span(self.platform.config.security.authentication_fresh);
         if now - session.authenticated_at > fresh {
             let message = "Prove again who you are (sessionReauthenticate), then try once more.";
             return Err(UserError::at("", Code::ReauthenticationRequired, message).into());

@@ -1,10 +1,9 @@
 //! Forgetting what is past its time.
 
-use chrono::TimeDelta;
 use entity::{account_mail, challenge, email_change, oidc_round, password_reset, pending_registration, session};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter};
 
-use crate::platform::{Platform, error::Fault};
+use crate::platform::{Platform, clock::span, error::Fault};
 
 /// Sweeps; may run on several instances at once.
 ///
@@ -12,7 +11,7 @@ use crate::platform::{Platform, error::Fault};
 /// When the database fails.
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     let now = platform.clock.now();
-    let ago = |lifetime| now - TimeDelta::from_std(lifetime).unwrap_or_default();
+    let ago = |lifetime| now - span(lifetime);
     let over = ago(platform.config.limits.sweep_after);
     // A mail is tried for so long; a row that is still there then will never be sent.
     let unsent = ago(platform.config.jobs.give_up_after + platform.config.limits.sweep_after);

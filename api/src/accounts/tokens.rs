@@ -9,13 +9,13 @@ use chrono::TimeDelta;
 use entity::{SessionId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use moka::sync::Cache;
-use secrecy::ExposeSecret;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::platform::{
     Platform,
     clock::{Clock, Instant},
+    config::jwt_keys,
     secret,
 };
 
@@ -77,7 +77,7 @@ impl Tokens {
     pub fn from_config(platform: &Platform) -> Result<Self, String> {
         let config = &platform.config;
         let keys = match &config.security.jwt_keys {
-            Some(keys) => parse_keys(keys.expose_secret())?,
+            Some(keys) => jwt_keys(keys)?,
             None => vec![("derived-1".to_owned(), platform.secrets.derive("access-token-signing-key"))],
         };
         let mut verifying = HashMap::new();
@@ -203,17 +203,6 @@ pub(super) fn parse_refresh_token(platform: &Platform, token: &str) -> Option<Sh
 
 fn refresh_mac(platform: &Platform, session: SessionId, counter: i64) -> [u8; 32] {
     platform.secrets.mac("refresh-token", &[session.uuid().as_bytes(), &counter.to_be_bytes()])
-}
-
-fn parse_keys(text: &str) -> Result<Vec<(String, [u8; 32])>, String> {
-    text.split(',')
-        .map(|pair| {
-            let (kid, seed) = pair.trim().split_once(':').ok_or("JWT_KEYS must be kid:seed pairs")?;
-            let seed = BASE64.decode(seed).ok().and_then(|seed| <[u8; 32]>::try_from(seed).ok());
-            let seed = seed.ok_or_else(|| format!("JWT_KEYS, key {kid}: a seed is 32 bytes in base64url"))?;
-            Ok((kid.to_owned(), seed))
-        })
-        .collect()
 }
 
 /// The seed as a PKCS #8 document (RFC 8410 section 7), the form that jsonwebtoken takes.

@@ -2,7 +2,7 @@
 
 use entity::{PendingRegistrationId, pending_registration as row, user};
 use sea_orm::{
-    ColumnTrait, EntityTrait, QueryFilter, SqlErr,
+    ColumnTrait, EntityTrait, QueryFilter,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -74,15 +74,11 @@ async fn make_account(platform: &Platform, tx: &Tx, registration: row::Model) ->
         email_key: registration.email_key.clone(),
         password_hash: Some(registration.password_hash),
     };
-    let person = match make_person(platform, tx, new).await {
-        Ok(person) => person,
-        // Two registrations of one address were verified in the same instant: the constraint lets one win.
-        Err(error) if matches!(error.sql_err(), Some(SqlErr::UniqueConstraintViolation(_))) => {
-            let message = "This address has an account now. Log in instead.";
-            return Err(UserError::at("registrationId", Code::Taken, message).into());
-        }
-        Err(error) => return Err(error.into()),
-    };
+    // Two registrations of one address may be verified in the same instant: the constraint lets one win.
+    let person = make_person(platform, tx, new).await?.ok_or_else(|| {
+        let message = "This address has an account now. Log in instead.";
+        Refusal::from(UserError::at("registrationId", Code::Taken, message))
+    })?;
     row::Entity::delete_many().filter(row::Column::EmailKey.eq(registration.email_key)).exec(&**tx).await?;
     Ok(person)
 }

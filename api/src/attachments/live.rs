@@ -11,7 +11,7 @@ use super::graphql::Attachment;
 use crate::platform::{
     Platform,
     error::Fault,
-    live::{Batch, follow},
+    live::{Batch, follow, number_of},
     scalars::{Cursor, DateTime},
     viewer::Viewer,
 };
@@ -45,12 +45,7 @@ pub(super) async fn events(
     let last_seq = counter.map_or(0, |counter| counter.last_seq);
     let seen = match after {
         None => last_seq,
-        Some(cursor) => cursor
-            .0
-            .parse::<i64>()
-            .ok()
-            .filter(|seq| (0..=last_seq).contains(seq))
-            .ok_or_else(|| Fault::BadRequest("This cursor does not come from attachmentEvents.".into()))?,
+        Some(cursor) => number_of(&cursor, last_seq, "attachmentEvents")?,
     };
     Ok(follow(platform, hints, seen, move |platform, seen| read(platform, viewer, seen)))
 }

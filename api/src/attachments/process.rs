@@ -76,7 +76,10 @@ async fn process(platform: Platform, job: Held, permits: Arc<Semaphore>) -> Resu
         _ => None,
     });
     let Some((file, incoming)) = wanted else {
-        return Ok(platform.db.write(|tx| async move { finish(&tx, &job).await.map(drop) }).await?);
+        return Ok(platform
+            .db
+            .write::<_, Fault, _, _>(|tx| async move { Ok(jobs::finish_one(&tx, &job).await.map(drop)?) })
+            .await?);
     };
     let spool = match fetch(&platform, &file, incoming).await? {
         Ok(spool) => spool,
@@ -198,27 +201,20 @@ async fn write<const N: usize>(platform: &Platform, file: &row::Model) -> Result
         .write::<_, Fault, _, _>(move |tx| async move {
             let ids: Vec<StoredFileId> = written.iter().map(|object| object.id).collect();
             store::write_down(&tx, &written).await?;
-            store::remove_at(&parts, &tx, &ids, store::after(&parts, parts.config.storage.write_time)).await
+            store::remove_at(&parts, &tx, &ids, parts.clock.after(parts.config.storage.write_time)).await
         })
         .await?;
     Ok(objects)
 }
 
-/// Ends the job. Whether it was still ours: only then may its effect be written.
-async fn finish(tx: &Tx, job: &Held) -> Result<bool, Fault> {
-    Ok(!jobs::finish(tx, std::slice::from_ref(job)).await?.is_empty())
-}
-
 /// The attachment, held with its person's counter; none when it is no longer to be looked at.
 async fn hold(tx: &Tx, id: AttachmentId) -> Result<Option<row::Model>, Fault> {
     let Some(there) = row::Entity::find_by_id(id).one(&**tx).await? else { return Ok(None) };
-    // The account may be going right now, and the file with it.
-    match store::enter(tx, there.user_id).await {
-        Ok(()) => {}
+    // The account may be gone by now, and the file with it.
+    match store::lock(tx, there.user_id).await {
         Err(Fault::Unauthenticated) => return Ok(None),
-        Err(fault) => return Err(fault),
+        locked => locked?,
     }
-    store::hold(tx, there.user_id, 0, 0).await?;
     let held = store::held(tx, row::Entity::find().filter(row::Column::Id.eq(id))).await?;
     Ok(held.into_iter().find(|file| file.status == Status::Processing))
 }
@@ -228,7 +224,7 @@ async fn accept(platform: &Platform, job: Held, id: AttachmentId, outcome: Outco
     let kept = platform.db.write::<_, Fault, _, _>(move |tx| async move {
         // The person's counter and the file before the job, as whoever deletes files does.
         let file = hold(&tx, id).await?;
-        if !finish(&tx, &job).await? {
+        if !jobs::finish_one(&tx, &job).await? {
             return Ok(());
         }
         // Deleted meanwhile: what was put is removed in its time.
@@ -272,7 +268,7 @@ async fn reject(platform: &Platform, job: Held, id: AttachmentId, why: String) -
     let parts = platform.clone();
     let rejected = platform.db.write::<_, Fault, _, _>(move |tx| async move {
         let file = hold(&tx, id).await?;
-        if finish(&tx, &job).await? { reject_held(&parts, &tx, file, why).await } else { Ok(()) }
+        if jobs::finish_one(&tx, &job).await? { reject_held(&parts, &tx, file, why).await } else { Ok(()) }
     });
     Ok(rejected.await?)
 }

@@ -13,7 +13,6 @@ use tracing::Instrument;
 
 use super::{
     rules::{self, FileName},
-    store,
     upload::{self, Batch, NewFile, Target},
 };
 use crate::platform::{
@@ -80,11 +79,11 @@ pub(super) async fn receive(
     }
     mistakes.none()?;
     let key = key.flatten();
-    let (parts, files) = (platform.clone(), Arc::new(files));
+    let parts = platform.clone();
     // In a task of its own: a client that hangs up must not leave half of it behind.
     let storing = async move {
         // A PUT that is given up may still arrive: the object is removed once more after this.
-        let writable_until = Some(store::after(&parts, parts.config.storage.write_time));
+        let writable_until = Some(parts.clock.after(parts.config.storage.write_time));
         let batch = Batch { target, files: new, key: key.clone(), writable_until };
         let announced = upload::announce(&parts, viewer, batch).await?;
         // The same key again: those that arrived before are not put again.
@@ -120,18 +119,16 @@ async fn put(platform: &Platform, file: &row::Model, files: &[(String, Received)
     Ok(platform.storage.put(&key, &file.content_type, &received.spool).await?)
 }
 
-/// The files that an input names, each with its place in the input.
+/// The files of this request that an input names, each by its place in the input.
 pub(super) fn named(
     uploads: Option<&Uploads>,
-    field: &str,
-    files: &[Upload],
+    files: Vec<(String, Upload)>,
 ) -> Result<Vec<(String, Received)>, Refusal> {
     let (none, mut mistakes) = (Uploads::default(), Mistakes::default());
     let uploads = uploads.unwrap_or(&none);
     let mut found = Vec::with_capacity(files.len());
-    for (index, file) in files.iter().enumerate() {
-        let field = if field == "file" { field.to_owned() } else { format!("{field}.{index}") };
-        let received = mistakes.take(uploads.get(&field, *file).cloned());
+    for (field, file) in files {
+        let received = mistakes.take(uploads.get(&field, file).cloned());
         found.extend(received.map(|received| (field, received)));
     }
     mistakes.none()?;

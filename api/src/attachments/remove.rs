@@ -9,9 +9,10 @@ use entity::{
 use futures_util::future::BoxFuture;
 use sea_orm::{ActiveValue::Set, ColumnTrait, Condition, EntityTrait, QueryFilter, QuerySelect, sea_query::LockType};
 
-use super::{process::PROCESS, store, sweep::span};
+use super::{process::PROCESS, store};
 use crate::platform::{
     Platform,
+    clock::span,
     db::Tx,
     error::{Fault, Refusal},
     facts::{AccountDeleted, TaskChange, TaskChanged},
@@ -50,8 +51,7 @@ pub(super) async fn remove(
     platform
         .db
         .write(move |tx| async move {
-            store::enter(&tx, user_id).await?;
-            store::hold(&tx, user_id, 0, 0).await?;
+            store::lock(&tx, user_id).await?;
             let files = store::held(&tx, which).await?;
             remove_in(&parts, &tx, user_id, &files).await?;
             Ok(files.len())
@@ -134,7 +134,7 @@ async fn remove_object(platform: Platform, job: Held) -> Result<(), Failure> {
     let forgotten = platform.db.write::<_, Fault, _, _>(move |tx| async move {
         // The row before the job, as whoever keeps an object does.
         let held = stored_file::Entity::find_by_id(id).lock(LockType::Update).one(&*tx).await?;
-        if !jobs::finish(&tx, std::slice::from_ref(&job)).await?.is_empty() {
+        if jobs::finish_one(&tx, &job).await? {
             forget(&parts, &tx, held).await?;
         }
         Ok(())

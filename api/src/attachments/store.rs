@@ -35,6 +35,12 @@ pub(super) async fn enter(tx: &Tx, user_id: UserId) -> Result<(), Fault> {
     there.map(drop).ok_or(Fault::Unauthenticated)
 }
 
+/// Holds everything of a person's files: the account, and the counter.
+pub(super) async fn lock(tx: &Tx, user_id: UserId) -> Result<(), Fault> {
+    enter(tx, user_id).await?;
+    hold(tx, user_id, 0, 0).await.map(drop)
+}
+
 /// Holds the person's counter until the end of the transaction, adds to what they use, and takes `changes` numbers.
 /// Gives the counter as it is then: the numbers are the last ones.
 pub(super) async fn hold(tx: &Tx, user_id: UserId, bytes: i64, changes: i64) -> Result<counter::Model, Fault> {
@@ -110,9 +116,4 @@ pub(super) async fn remove_at(platform: &Platform, tx: &Tx, ids: &[StoredFileId]
 pub(super) fn of(attachments: &[AttachmentId]) -> sea_orm::Condition {
     let mine = stored_file::Column::AttachmentId.is_in(attachments.iter().copied());
     sea_orm::Condition::all().add(mine)
-}
-
-/// The moment so long from now.
-pub(super) fn after(platform: &Platform, wait: std::time::Duration) -> Instant {
-    platform.clock.now() + super::sweep::span(wait)
 }

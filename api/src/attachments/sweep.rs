@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 
-use chrono::TimeDelta;
 use entity::{
     StoredFileId, UserId, attachment as row, job,
     stored_file::{self, PREFIX},
@@ -21,6 +20,7 @@ use super::{
 };
 use crate::platform::{
     Platform,
+    clock::{Instant, span},
     error::Fault,
     jobs::{self, Engine, Failure, Held, NewJob},
 };
@@ -47,7 +47,7 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     let there = there.one(platform.db.read()).await?;
     if there.is_none_or(|job| job.state == job::State::Dead) {
         let parts = platform.clone();
-        let first = store::after(&parts, platform.config.storage.sweep_every);
+        let first = parts.clock.after(parts.config.storage.sweep_every);
         platform
             .db
             .write::<_, Fault, _, _>(move |tx| async move { Ok(jobs::enqueue(&parts, &tx, &[next(first)]).await?) })
@@ -56,12 +56,7 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
     Ok(())
 }
 
-/// A setting's span of time.
-pub(super) fn span(duration: std::time::Duration) -> TimeDelta {
-    TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX)
-}
-
-fn next(due_at: crate::platform::clock::Instant) -> NewJob {
+fn next(due_at: Instant) -> NewJob {
     NewJob { kind: SWEEP, subject_id: Uuid::nil(), user_id: None, due_at }
 }
 
@@ -130,6 +125,9 @@ async fn lost(platform: &Platform) -> Result<(), Fault> {
             .limit(BATCH)
             .all(platform.db.read())
             .await?;
+        if found.is_empty() {
+            return Ok(());
+        }
         let (parts, count) = (platform.clone(), found.len() as u64);
         platform
             .db
@@ -170,9 +168,9 @@ async fn look_through(platform: Platform, job: Held) -> Result<(), Failure> {
         tracing::warn!(removed, "objects that nobody knew were removed from storage");
     }
     let parts = platform.clone();
-    let tomorrow = store::after(&parts, platform.config.storage.sweep_every);
+    let tomorrow = parts.clock.after(parts.config.storage.sweep_every);
     let done = platform.db.write::<_, Fault, _, _>(move |tx| async move {
-        if !jobs::finish(&tx, std::slice::from_ref(&job)).await?.is_empty() {
+        if jobs::finish_one(&tx, &job).await? {
             jobs::enqueue(&parts, &tx, &[next(tomorrow)]).await?;
         }
         Ok(())

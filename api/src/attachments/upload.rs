@@ -222,8 +222,7 @@ pub(super) async fn take_back(platform: &Platform, viewer: Viewer, batch_id: Uui
     let taken_back = platform
         .db
         .write::<_, Fault, _, _>(move |tx| async move {
-            store::enter(&tx, viewer.user_id).await?;
-            store::hold(&tx, viewer.user_id, 0, 0).await?;
+            store::lock(&tx, viewer.user_id).await?;
             let batch = row::Entity::visible_to(viewer.user_id).filter(row::Column::BatchId.eq(batch_id));
             let batch = store::held(&tx, batch.filter(row::Column::Status.eq(Status::Pending))).await?;
             super::remove::remove_in(&parts, &tx, viewer.user_id, &batch).await?;

@@ -25,6 +25,10 @@ pub(super) fn executed(response: &Response, voice: Voice<'_>) -> Vec<u8> {
     }
     json.extend_from_slice(b"\"data\":");
     value(&response.data, &mut json);
+    if !response.extensions.is_empty() {
+        json.extend_from_slice(b",\"extensions\":");
+        object(response.extensions.iter().map(|(name, field)| (name.as_str(), field)), &mut json);
+    }
     json.push(b'}');
     json
 }
@@ -94,7 +98,12 @@ pub(super) fn retry_after(response: &mut poem::Response, errors: &[ServerError])
     if let Some(seconds) = errors.iter().filter_map(wait).max() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds.
-        if let Ok(limit) = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}")) {
+        let state = |error: &ServerError| match error.extensions.as_ref()?.get("ratelimit")? {
+            Value::String(state) => Some(state.clone()),
+            _ => None,
+        };
+        let state = errors.iter().find_map(state).unwrap_or_else(|| format!("\"attempts\";r=0;t={seconds}"));
+        if let Ok(limit) = HeaderValue::from_str(&state) {
             response.headers_mut().insert("ratelimit", limit);
         }
     }
@@ -174,17 +183,19 @@ fn value(value: &Value, json: &mut Vec<u8>) {
             }
             json.push(b']');
         }
-        Value::Object(fields) => {
-            json.push(b'{');
-            for (index, (name, field)) in fields.iter().enumerate() {
-                if index > 0 {
-                    json.push(b',');
-                }
-                json_string(name, json);
-                json.push(b':');
-                self::value(field, json);
-            }
-            json.push(b'}');
-        }
+        Value::Object(fields) => object(fields.iter().map(|(name, field)| (name.as_str(), field)), json),
     }
+}
+
+fn object<'v>(fields: impl Iterator<Item = (&'v str, &'v Value)>, json: &mut Vec<u8>) {
+    json.push(b'{');
+    for (index, (name, field)) in fields.enumerate() {
+        if index > 0 {
+            json.push(b',');
+        }
+        json_string(name, json);
+        json.push(b':');
+        value(field, json);
+    }
+    json.push(b'}');
 }

@@ -1,6 +1,9 @@
 //! Who is behind a request, and where it comes from.
 
-use poem::{Request, http::header};
+use poem::{
+    Request, Response,
+    http::{HeaderValue, header},
+};
 
 use super::Edge;
 use crate::accounts::Renewed;
@@ -81,6 +84,13 @@ pub(super) async fn identify(edge: &Edge, credential: Credential) -> Result<Opti
                 cookie: Some(cookie),
             }))
         }
+    }
+}
+
+/// Gives a browser the access cookie that was made anew, if one was.
+pub(super) fn carry_on(response: &mut Response, cookie: Option<String>) {
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
 }
 

@@ -4,12 +4,15 @@ use std::{sync::Arc, time::Instant as Stopwatch};
 
 use poem::{
     Endpoint, IntoResponse, Request, Response,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Version, header},
     web::{Compress, CompressionAlgo, CompressionLevel},
 };
 use tracing::Instrument;
 
-use super::Edge;
+use super::{
+    Edge,
+    metrics::{self, Served},
+};
 
 /// The id of a request: the client's own, where it is a plain one, or a new one.
 #[derive(Clone)]
@@ -21,6 +24,12 @@ pub(super) struct Operation {
     pub(super) name: String,
     pub(super) kind: &'static str,
     pub(super) errors: usize,
+    /// `ok`, or the code of its gravest error. Empty: its status tells.
+    pub(super) outcome: &'static str,
+    /// Whether whoever asks is logged in.
+    pub(super) by_somebody: bool,
+    /// It runs on an event stream, and is counted there.
+    pub(super) runs_elsewhere: bool,
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -38,11 +47,13 @@ where
     let path = request.uri().path().to_owned();
     let origin = request.headers().get(header::ORIGIN).cloned();
     let encoding = request.headers().get(header::ACCEPT_ENCODING).cloned();
-    let span = tracing::info_span!("request", id = %id);
+    let (span, version) = (tracing::info_span!("request", id = %id), request.version());
+    let parent = request.headers().get("traceparent").and_then(|value| value.to_str().ok());
+    let traced = metrics::is_traced(&path).then(|| edge.platform.tracer.request(parent)).flatten();
     let response = async {
         // The store in the process answers for itself, as an S3 does.
         if method == Method::OPTIONS && !is_object(&edge, &path) {
-            return preflight(request.headers());
+            return preflight(&path, request.headers());
         }
         match endpoint.call(request).await {
             Ok(response) => response.into_response(),
@@ -51,20 +62,34 @@ where
     }
     .instrument(span.clone())
     .await;
-    let operation = response.extensions().get::<Operation>().cloned().unwrap_or_default();
+    let operation = response.extensions().get::<Operation>().cloned();
     let mut response = compress(response, encoding.as_ref());
     finish(&edge, &mut response, &path, origin.as_ref(), &id);
-    let took = began.elapsed();
-    let (status, duration_ms) = (response.status().as_u16(), (took.as_secs_f64() * 1e6).round() / 1e3);
-    let Operation { name, kind, errors } = operation;
-    span.in_scope(|| {
-        if took > edge.platform.config.limits.slow_request {
-            tracing::warn!(%method, path, status, operation = name, kind, errors, duration_ms, "slow request");
-        } else {
-            tracing::info!(%method, path, status, operation = name, kind, errors, duration_ms, "request");
-        }
-    });
+    let ends = response.status() != StatusCode::SWITCHING_PROTOCOLS;
+    if edge.leaving.is_cancelled() && version == Version::HTTP_11 && ends {
+        // Whoever keeps connections for later is to have none that ends under a request.
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let (status, took) = (response.status(), began.elapsed());
+    let served = Served { method: &method, path: &path, status, operation: operation.as_ref(), took };
+    span.in_scope(|| log(&edge, &served));
+    metrics::answered(&edge, &served, traced);
     response
+}
+
+/// The one line of a request.
+fn log(edge: &Edge, served: &Served<'_>) {
+    let Served { method, path, status, operation, took } = *served;
+    let (status, duration_ms) = (status.as_u16(), (took.as_secs_f64() * 1e6).round() / 1e3);
+    let (operation, kind, errors) = match operation {
+        Some(operation) => (operation.name.as_str(), operation.kind, operation.errors),
+        None => ("", "", 0),
+    };
+    if took > edge.platform.config.limits.slow_request {
+        tracing::warn!(%method, path, status, operation, kind, errors, duration_ms, "slow request");
+    } else {
+        tracing::info!(%method, path, status, operation, kind, errors, duration_ms, "request");
+    }
 }
 
 fn is_object(edge: &Edge, path: &str) -> bool {
@@ -81,14 +106,19 @@ fn request_id(edge: &Edge, headers: &HeaderMap) -> String {
 }
 
 /// The answer to a CORS preflight; [`finish`] says whether the origin may.
-fn preflight(asked: &HeaderMap) -> Response {
+fn preflight(path: &str, asked: &HeaderMap) -> Response {
+    let (methods, all) = if path == super::sse::PATH {
+        ("GET, POST, PUT, DELETE", "GET, POST, PUT, DELETE, OPTIONS")
+    } else {
+        ("GET, POST", "GET, POST, OPTIONS")
+    };
     let mut response = Response::builder().status(StatusCode::NO_CONTENT).finish();
     let headers = response.headers_mut();
-    headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST, OPTIONS"));
+    headers.insert(header::ALLOW, HeaderValue::from_static(all));
     if asked.contains_key(header::ACCESS_CONTROL_REQUEST_METHOD) {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST"));
+        headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(methods));
         let allowed = "content-type, authorization, accept, x-request-id, graphql-require-preflight, \
-                       apollo-require-preflight, x-apollo-operation-name";
+                       apollo-require-preflight, x-apollo-operation-name, x-graphql-event-stream-token";
         headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HeaderValue::from_static(allowed));
         headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     }
@@ -108,6 +138,7 @@ fn finish(edge: &Edge, response: &mut Response, path: &str, origin: Option<&Head
     set(header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'");
     if path.starts_with("/graphql")
         || path.starts_with("/health")
+        || path.starts_with("/metrics")
         || path.starts_with("/dev")
         || path.starts_with("/auth")
     {
@@ -126,7 +157,7 @@ fn finish(edge: &Edge, response: &mut Response, path: &str, origin: Option<&Head
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
         headers.insert(
             header::ACCESS_CONTROL_EXPOSE_HEADERS,
-            HeaderValue::from_static("x-request-id, retry-after, ratelimit"),
+            HeaderValue::from_static("x-request-id, retry-after, ratelimit, ratelimit-policy"),
         );
     } else {
         for name in

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use poem::{
     Body, Request, Response,
-    http::{HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
 };
 
 use super::{Edge, answer, caller};
@@ -51,9 +51,7 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
         .header(header::CONTENT_DISPOSITION, "attachment; filename=\"spacedly-export.json\"")
         .header(header::CACHE_CONTROL, "no-store")
         .body(body);
-    if let Some(cookie) = identified.cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    caller::carry_on(&mut response, identified.cookie);
     response
 }
 

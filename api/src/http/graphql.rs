@@ -1,5 +1,5 @@
 //! GraphQL over HTTP (the specification of the GraphQL foundation's working group).
-//! Promise: POST takes JSON and nothing else, so that no other site's form can send one; GET runs queries only.
+//! Promise: POST takes JSON and nothing else, so that no other site's form can send one; GET changes nothing.
 
 use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
@@ -9,33 +9,46 @@ use poem::{
     IntoResponse, Request, Response,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
 };
-use serde_json::{Map, Value as Json};
 
 use super::{
     Edge,
     answer::{self, Voice},
+    asked::{asked_by_get, asked_by_post},
     caller,
     edge::{BodyLength, Operation, RequestId},
+    metrics,
     multipart::{self, Stopped},
     socket,
+    sse::{self, Opening},
 };
 use crate::{
     platform::error::Fault,
-    schema::{Asked, Ready, Refused},
+    schema::{Ready, Refused},
 };
 
 /// How the answer is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Media {
+pub(super) enum Media {
     /// `application/graphql-response+json`: the status tells what happened.
     Response,
     /// `application/json`: a well-formed request is answered with 200, whatever came of it.
     Json,
+    /// `text/event-stream`: the answer is an event, and so is what is wrong with the operation.
+    Events,
+}
+
+/// What a client takes.
+#[derive(Clone, Copy)]
+pub(super) struct Accepts {
+    /// For one answer.
+    media: Media,
+    /// Whether a stream of answers may come.
+    pub(super) events: bool,
 }
 
 /// Why a request is answered without running anything.
 pub(super) struct Stop {
-    status: StatusCode,
+    pub(super) status: StatusCode,
     pub(super) errors: Vec<ServerError>,
 }
 
@@ -52,56 +65,73 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
     if upgrades {
         return socket::accept(edge, request).await;
     }
-    let id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
-    let Some(media) = negotiate(request.headers()) else {
+    let id = request_id(&request);
+    let Some(accepts) = negotiate(request.headers()) else {
         return super::text(
             StatusCode::NOT_ACCEPTABLE,
-            "Accept application/graphql-response+json or application/json.",
+            "Accept application/graphql-response+json, application/json or text/event-stream.",
         );
     };
     let voice = Voice { request_id: &id, most_errors: edge.platform.config.limits.errors };
-    match run(&edge, request, media).await {
-        Ok((executed, operation, renewed)) => finish(executed, operation, media, voice, renewed),
-        Err(stop) => {
-            let operation = Operation { errors: stop.errors.len(), ..Operation::default() };
-            let body = answer::refused(&stop.errors, voice);
-            let mut response = write(stop.status, media, body, operation);
-            answer::retry_after(&mut response, &stop.errors);
-            let headers = response.headers_mut();
-            match stop.status {
-                StatusCode::METHOD_NOT_ALLOWED => {
-                    headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
-                }
-                StatusCode::UNAUTHORIZED => {
-                    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-                    headers.insert(header::WWW_AUTHENTICATE, challenge);
-                }
-                _ => {}
-            }
-            response
-        }
+    match run(&edge, request, accepts).await {
+        Ok(Outcome::Ran(executed, operation, renewed)) => finish(executed, operation, accepts.media, voice, renewed),
+        Ok(Outcome::Follows(response)) => response,
+        Err(stop) => stopped(stop, accepts.media, voice),
     }
 }
 
-/// What ran, for the log line, and the cookie that carries the session on.
-type Ran = (Executed, Operation, Option<String>);
+/// The id of a request.
+pub(super) fn request_id(request: &Request) -> String {
+    request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default()
+}
 
-async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, Stop> {
+/// The answer to what did not run.
+pub(super) fn stopped(stop: Stop, media: Media, voice: Voice<'_>) -> Response {
+    // What is wrong with an operation is an event; what is wrong with the request is told by HTTP itself.
+    let media = if media == Media::Events && stop.status != StatusCode::OK { Media::Json } else { media };
+    let (errors, outcome) = (stop.errors.len(), metrics::outcome(&stop.errors));
+    let operation = Operation { errors, outcome, ..Operation::default() };
+    let body = answer::refused(&stop.errors, voice);
+    let mut response = write(stop.status, media, body, operation);
+    answer::retry_after(&mut response, &stop.errors);
+    let headers = response.headers_mut();
+    match stop.status {
+        StatusCode::METHOD_NOT_ALLOWED => {
+            headers.insert(header::ALLOW, HeaderValue::from_static("GET, POST"));
+        }
+        StatusCode::UNAUTHORIZED => {
+            let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        _ => {}
+    }
+    response
+}
+
+/// What became of a request.
+enum Outcome {
+    /// It ran: the answer, what the log line tells, and the cookie that carries the session on.
+    Ran(Executed, Operation, Option<String>),
+    /// Its answers follow as events.
+    Follows(Response),
+}
+
+async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Outcome, Stop> {
     let by_get = match *request.method() {
         Method::GET => true,
         Method::POST => false,
-        _ => return Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for queries.")),
+        _ => return Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for what changes nothing.")),
     };
+    if by_get && comes_from_elsewhere(request.headers()) {
+        return Err(Stop::new(StatusCode::FORBIDDEN, "The page of another site may ask by CORS alone."));
+    }
+    let opening = accepts.events.then(|| Opening::of(edge, &request));
     let origin = caller::origin(edge, &request, true);
     let credential = caller::credential(edge, &request);
     // Before the body, which may take long: a refresh cookie that is looked at late could be taken for a stolen one.
     let identified = caller::identify(edge, credential).await.map_err(stop_for)?;
     let caller = caller::caller(identified.as_ref());
-    let refused = |refused: Refused| Stop {
-        // Older clients take anything but 200 for a broken connection.
-        status: if media == Media::Json { StatusCode::OK } else { StatusCode::BAD_REQUEST },
-        errors: refused.errors,
-    };
+    let refused = |refused| refusal(refused, accepts.media);
     let limits = &edge.platform.config.limits;
     let brings_files = !by_get && multipart::is_multipart(request.headers());
     let ready = if brings_files {
@@ -113,23 +143,51 @@ async fn run(edge: &Arc<Edge>, request: Request, media: Media) -> Result<Ran, St
         let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
         edge.schema.prepare(asked, caller, origin).await.map_err(refused)?
     };
-    let kind = match ready.operation {
-        OperationType::Query => "query",
-        OperationType::Mutation if by_get => {
-            return Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Mutations need POST."));
-        }
-        OperationType::Mutation => "mutation",
-        OperationType::Subscription => {
-            let message = "Subscriptions need a WebSocket (subprotocol graphql-transport-ws).";
-            return Err(Stop::new(StatusCode::BAD_REQUEST, message));
-        }
-    };
     let name = ready.operation_name.clone().unwrap_or_default();
+    let kind = kind_of(&ready, by_get)?;
+    if ready.operation == OperationType::Subscription {
+        let message = "Subscriptions need Accept: text/event-stream, or a WebSocket (graphql-transport-ws).";
+        let opening = opening.ok_or_else(|| Stop::new(StatusCode::BAD_REQUEST, message))?;
+        return sse::follow(edge, opening, identified, ready).map(Outcome::Follows);
+    }
     // Files are put into storage meanwhile, which has a time of its own.
     let more = if brings_files { edge.platform.config.storage.timeout * 3 } else { Duration::ZERO };
     let executed = execute_within(edge, ready, limits.request_timeout + more).await?;
-    let errors = executed.errors.len();
-    Ok((executed, Operation { name, kind, errors }, identified.and_then(|identified| identified.cookie)))
+    let (errors, outcome) = (executed.errors.len(), metrics::outcome(&executed.errors));
+    let by_somebody = identified.is_some();
+    let renewed = identified.and_then(|identified| identified.cookie);
+    let operation = Operation { name, kind, errors, outcome, by_somebody, runs_elsewhere: false };
+    Ok(Outcome::Ran(executed, operation, renewed))
+}
+
+/// Whether a browser asks for another site's page, which cannot read the answer: all it could do is spend the points of
+/// whose cookies or address it comes with (Fetch Metadata Request Headers, W3C).
+fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+    let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    matches!(of("sec-fetch-site"), "cross-site" | "same-site") && of("sec-fetch-mode") != "cors"
+}
+
+pub(super) fn refusal(refused: Refused, media: Media) -> Stop {
+    let limited = refused.errors.iter().any(|error| answer::code_of(error) == "RATE_LIMITED");
+    let status = match media {
+        // An event stream has begun with its status.
+        Media::Events => StatusCode::OK,
+        _ if limited => StatusCode::TOO_MANY_REQUESTS,
+        Media::Response => StatusCode::BAD_REQUEST,
+        // Older clients take anything but 200 for a broken connection.
+        Media::Json => StatusCode::OK,
+    };
+    Stop { status, errors: refused.errors }
+}
+
+/// The kind of an operation, for the log line; refused is what changes something by GET.
+pub(super) fn kind_of(ready: &Ready, by_get: bool) -> Result<&'static str, Stop> {
+    match ready.operation {
+        OperationType::Query => Ok("query"),
+        OperationType::Mutation if by_get => Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Mutations need POST.")),
+        OperationType::Mutation => Ok("mutation"),
+        OperationType::Subscription => Ok("subscription"),
+    }
 }
 
 /// Runs an operation within its time; a panic is a defect of ours, told as such.
@@ -151,110 +209,34 @@ pub(super) fn stop_for(fault: Fault) -> Stop {
     Stop { status, errors: vec![answer::error_of(fault)] }
 }
 
-fn asked_by_get(request: &Request) -> Result<Asked, Stop> {
-    let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
-    let mut asked = Asked::default();
-    let mut query = None;
-    for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
-        let object = |what: &str| match serde_json::from_str::<Json>(&value) {
-            Ok(Json::Object(object)) => Ok(Some(object)),
-            Ok(Json::Null) => Ok(None),
-            _ => Err(bad(&format!("{what} must be a JSON object."))),
-        };
-        match &*name {
-            "query" => query = Some(value.into_owned()),
-            "operationName" if !value.is_empty() => asked.operation_name = Some(value.into_owned()),
-            "variables" if !value.is_empty() => asked.variables = object("variables")?,
-            "extensions" if !value.is_empty() => asked.extensions = object("extensions")?,
-            _ => {}
-        }
-    }
-    asked.query = query.ok_or_else(|| bad("Give a GraphQL document as query."))?;
-    Ok(asked)
-}
-
-async fn asked_by_post(edge: &Edge, request: Request) -> Result<Asked, Stop> {
-    let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-    if !content_type.is_some_and(is_json) {
-        return Err(Stop::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json."));
-    }
-    let limits = &edge.platform.config.limits;
-    let body = request.into_body().into_bytes_limit(limits.body);
-    let body = match tokio::time::timeout(limits.body_timeout, body).await {
-        Ok(Ok(body)) => body,
-        Ok(Err(poem::error::ReadBodyError::PayloadTooLarge)) => {
-            let message = format!("A request has at most {} bytes.", limits.body);
-            return Err(Stop::new(StatusCode::PAYLOAD_TOO_LARGE, message));
-        }
-        Ok(Err(_)) => return Err(Stop::new(StatusCode::BAD_REQUEST, "The body broke off.")),
-        Err(_) => return Err(Stop::new(StatusCode::REQUEST_TIMEOUT, "The body took too long.")),
-    };
-    let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
-    match serde_json::from_slice::<Json>(&body) {
-        Ok(Json::Object(fields)) => asked_of(fields),
-        Ok(Json::Array(_)) => Err(bad("Send one request at a time: batches are not taken.")),
-        Ok(_) | Err(_) => Err(bad("The body must be a JSON object with a query.")),
-    }
-}
-
-/// What the fields of a request ask for.
-pub(super) fn asked_of(mut fields: Map<String, Json>) -> Result<Asked, Stop> {
-    let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
-    let query = match fields.remove("query") {
-        Some(Json::String(query)) => query,
-        _ => return Err(bad("Give a GraphQL document as query.")),
-    };
-    let operation_name = match fields.remove("operationName") {
-        None | Some(Json::Null) => None,
-        Some(Json::String(name)) => Some(name),
-        Some(_) => return Err(bad("operationName must be a string.")),
-    };
-    let mut object = |name: &str| -> Result<Option<Map<String, Json>>, Stop> {
-        match fields.remove(name) {
-            None | Some(Json::Null) => Ok(None),
-            Some(Json::Object(object)) => Ok(Some(object)),
-            Some(_) => Err(bad(&format!("{name} must be a JSON object."))),
-        }
-    };
-    let (variables, extensions) = (object("variables")?, object("extensions")?);
-    Ok(Asked { query, operation_name, variables, extensions })
-}
-
-fn is_json(content_type: &str) -> bool {
-    let mut parts = content_type.split(';').map(str::trim);
-    let json = parts.next().is_some_and(|media| media.eq_ignore_ascii_case("application/json"));
-    let utf8 = |part: &str| {
-        let charset = part.to_ascii_lowercase();
-        charset.strip_prefix("charset=").is_none_or(|charset| charset.trim_matches('"') == "utf-8")
-    };
-    json && parts.all(utf8)
-}
-
 /// The best media type that the client takes. Nothing, or anything: `application/json`, as older clients expect.
-fn negotiate(headers: &HeaderMap) -> Option<Media> {
+pub(super) fn negotiate(headers: &HeaderMap) -> Option<Accepts> {
     let accepts: Vec<&str> = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
     if accepts.is_empty() {
-        return Some(Media::Json);
+        return Some(Accepts { media: Media::Json, events: false });
     }
-    let mut best: Option<(f32, bool, Media)> = None;
+    let mut best: Option<((f32, u8), Media)> = None;
+    let mut events = false;
     for range in accepts.iter().flat_map(|value| value.split(',')) {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        let (exact, media) = match name.as_str() {
-            "application/graphql-response+json" => (true, Media::Response),
-            "application/json" => (true, Media::Json),
-            "*/*" | "application/*" => (false, Media::Json),
+        // Of what is equally welcome: clients that name all of them can read JSON where one answer is enough.
+        let (rank, media) = match name.as_str() {
+            "application/graphql-response+json" => (3, Media::Response),
+            "application/json" => (2, Media::Json),
+            "text/event-stream" => (1, Media::Events),
+            "*/*" | "application/*" => (0, Media::Json),
             _ => continue,
         };
         let quality = parts.find_map(|part| part.strip_prefix("q=")?.parse::<f32>().ok()).unwrap_or(1.0);
-        let better = best.is_none_or(|(q, e, m)| {
-            quality > q || (quality == q && ((exact && !e) || (media == Media::Response && m == Media::Json && exact)))
-        });
-        if quality > 0.0 && better {
-            best = Some((quality, exact, media));
+        if quality > 0.0 {
+            events |= media == Media::Events;
+            if best.is_none_or(|(before, _)| (quality, rank) > before) {
+                best = Some(((quality, rank), media));
+            }
         }
     }
-    best.map(|(_, _, media)| media)
+    best.map(|(_, media)| Accepts { media, events })
 }
 
 fn finish(
@@ -268,15 +250,14 @@ fn finish(
     let refused_whole = executed.data == async_graphql::Value::Null
         && !executed.errors.is_empty()
         && executed.errors.iter().all(limited);
-    let status = if refused_whole { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
+    let tells_status = refused_whole && media != Media::Events;
+    let status = if tells_status { StatusCode::TOO_MANY_REQUESTS } else { StatusCode::OK };
     let mut response = write(status, media, answer::executed(&executed, voice), operation);
     if refused_whole {
         answer::retry_after(&mut response, &executed.errors);
     }
     // Before the cookies of the operation: logging out has the last word.
-    if let Some(cookie) = renewed.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
-        response.headers_mut().append(header::SET_COOKIE, cookie);
-    }
+    caller::carry_on(&mut response, renewed);
     for (name, value) in &executed.http_headers {
         response.headers_mut().append(name, value.clone());
     }
@@ -287,6 +268,7 @@ fn write(status: StatusCode, media: Media, body: Vec<u8>, operation: Operation) 
     let content_type = match media {
         Media::Response => "application/graphql-response+json; charset=utf-8",
         Media::Json => "application/json; charset=utf-8",
+        Media::Events => return sse::whole(&body, operation),
     };
     let length = BodyLength(body.len());
     let mut response = Response::builder().status(status).header(header::CONTENT_TYPE, content_type).body(body);

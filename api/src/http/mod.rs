@@ -1,9 +1,10 @@
-//! The edge: GraphQL over HTTP and over WebSocket, to the letter of their specifications; health; GraphiQL; the
-//! development mailbox. Ours, because the ready-made one takes any content type, batches without limit, mutations by
+//! The edge: GraphQL over HTTP, WebSocket and server-sent events, to the letter of their specifications; health;
+//! metrics; GraphiQL; the development mailbox. Ours, because the ready-made one takes any content type, batches without limit, mutations by
 //! GET, and sockets without limits (README, design notes).
 //! Promise: whatever comes in, something with a stable `extensions.code` goes out, and every limit stands before work.
 
 mod answer;
+mod asked;
 mod caller;
 mod edge;
 mod export;
@@ -11,12 +12,16 @@ mod graphiql;
 mod graphql;
 mod health;
 mod mailbox;
+mod metrics;
 mod multipart;
 mod objects;
 mod oidc;
+mod operations;
 mod pace;
 mod places;
 mod socket;
+mod sse;
+mod watch;
 
 use std::sync::Arc;
 
@@ -24,38 +29,52 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, h
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::places::Places;
-use crate::{accounts::Accounts, platform::Platform, schema::Schema};
+pub use self::{health::Health, places::Places, sse::Streams};
+use crate::{accounts::Accounts, analytics::Figures, platform::Platform, schema::Schema};
 
 /// What the edge works with.
 pub struct Edge {
     pub platform: Platform,
     pub accounts: Arc<Accounts>,
     pub schema: Schema,
-    /// The sockets that each person has open.
+    pub analytics: Arc<Figures>,
+    pub health: Health,
+    /// The sockets and event streams that each person has open.
     pub sockets: Places,
+    /// The event streams that were reserved (the single connection mode of graphql-sse).
+    pub streams: Streams,
     /// The uploads that each person has coming.
     pub uploads: Places,
     /// Where browsers may come from: the front ends, and the API itself.
     pub origins: Vec<String>,
+    /// Ends when the server is told to stop: it is not ready any more, and still takes connections for a while.
+    pub leaving: CancellationToken,
     /// Ends when the server stops.
     pub stop: CancellationToken,
-    /// The sockets that are open: a connection that became one is no longer the accept loop's.
+    /// The sockets and event streams that are open: a connection that became a socket is no longer the accept loop's.
     pub open_sockets: TaskTracker,
     /// A place for each upload that may come at the same time.
     pub upload_slots: Arc<Semaphore>,
-    /// A place for each socket that may be open.
+    /// A place for each socket or event stream that may be open.
     pub socket_slots: Arc<Semaphore>,
 }
+
+/// Cuts the connection that a request came by, whose client does not read what is sent.
+#[derive(Clone, Default)]
+pub struct Cut(pub CancellationToken);
 
 /// The routes.
 pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
     let at = |handler: Handler| Handle { edge: edge.clone(), handler };
     let mut route = Route::new()
         .at("/graphql", at(|edge, request| Box::pin(graphql::serve(edge, request))))
+        .at(sse::PATH, at(|edge, request| Box::pin(sse::serve(edge, request))))
         .at("/graphql/export", get(at(|edge, request| Box::pin(export::serve(edge, request)))))
         .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
         .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
+    if edge.platform.config.metrics() {
+        route = route.at("/metrics", get(at(|edge, request| Box::pin(metrics::serve(edge, request)))));
+    }
     if let Some((_, bucket)) = edge.platform.storage.embedded() {
         let store = || at(|edge, request| Box::pin(objects::serve(edge, request)));
         route = route.at(format!("/{bucket}"), store()).at(format!("/{bucket}/*key"), store());

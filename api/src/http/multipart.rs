@@ -16,7 +16,8 @@ use serde_json::{Map, Value as Json};
 
 use super::{
     Edge,
-    graphql::{Stop, asked_of, stop_for},
+    asked::asked_of,
+    graphql::{Stop, stop_for},
     pace::{Pace, drain, paced},
 };
 use crate::{

@@ -2,14 +2,10 @@
 //! Promise: a socket costs little while it is quiet, lasts no longer than the session behind it, and a reader that is
 //! too slow loses its socket, not its place: every event carries the cursor to go on from.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use async_graphql::{Response as Executed, parser::types::OperationType};
 use entity::SessionId;
-use futures_util::{
-    SinkExt, StreamExt,
-    stream::{BoxStream, SelectAll},
-};
+use futures_util::{SinkExt, StreamExt};
 use poem::{
     FromRequest, IntoResponse, Request, RequestBody, Response,
     http::{HeaderMap, StatusCode, header},
@@ -17,7 +13,7 @@ use poem::{
 };
 use serde_json::{Map, Value as Json};
 use tokio::{
-    sync::broadcast::{self, error::RecvError},
+    sync::broadcast,
     time::{Instant as Tick, sleep_until, timeout},
 };
 use tracing::Instrument;
@@ -27,7 +23,9 @@ use super::{
     answer::{self, Voice},
     caller::{self, Credential},
     edge::RequestId,
-    graphql,
+    metrics,
+    operations::{Operations, Step, answers},
+    watch::{self, Over},
 };
 use crate::{
     platform::{
@@ -79,9 +77,8 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
         .config(config)
         .on_upgrade(move |stream| {
             let serve = async move {
-                let _held = (slot, open);
-                let mut connection =
-                    Connection { edge, stream, running: SelectAll::new(), ids: HashMap::new(), next_run: 0 };
+                let _held = (slot, open, edge.platform.metrics.open("websocket"));
+                let mut connection = Connection { edge, stream, operations: Operations::default() };
                 let close = if offered {
                     connection.serve(opening).await
                 } else {
@@ -106,25 +103,10 @@ struct Opening {
     request_id: String,
 }
 
-/// One answer of a running operation, or its end.
-enum Step {
-    Answer { id: String, run: u64, answer: Box<Executed> },
-    End { id: String, run: u64 },
-}
-
 struct Connection {
     edge: Arc<Edge>,
     stream: WebSocketStream,
-    running: SelectAll<BoxStream<'static, Step>>,
-    /// The run that an id stands for now; what comes of an earlier run under the same id is dropped.
-    ids: HashMap<String, Run>,
-    next_run: u64,
-}
-
-struct Run {
-    number: u64,
-    /// Dropped with the entry, which ends the operation's stream.
-    _stop: tokio_util::sync::DropGuard,
+    operations: Operations,
 }
 
 impl Connection {
@@ -140,13 +122,12 @@ impl Connection {
         }
         // First listen, then look: a session that ends in between is heard of.
         let ended = self.edge.platform.bus.ended_sessions();
-        let identified =
-            match identify(&self.edge.clone(), payload, std::mem::replace(&mut opening.credential, Credential::None))
-                .await
-            {
-                Ok(identified) => identified,
-                Err(close) => return Some(close),
-            };
+        // What happens seldom has room of its own while it happens: a quiet socket does not keep it.
+        let shown = std::mem::replace(&mut opening.credential, Credential::None);
+        let identified = match Box::pin(identify(&self.edge.clone(), payload, shown)).await {
+            Ok(identified) => identified,
+            Err(close) => return Some(close),
+        };
         let _place = match identified {
             None => None,
             Some((viewer, _)) => match self.edge.sockets.take(viewer.user_id, limits.per_user) {
@@ -165,36 +146,31 @@ impl Connection {
         &mut self,
         identified: Option<(Viewer, Instant)>,
         opening: Opening,
-        mut ended: broadcast::Receiver<Option<SessionId>>,
+        ended: broadcast::Receiver<Option<SessionId>>,
         ping_every: Duration,
     ) -> Option<Close> {
         let edge = self.edge.clone();
-        let expired = expiry(&edge, identified);
-        tokio::pin!(expired);
+        let over = watch::over(&edge, identified, ended);
+        tokio::pin!(over);
         let mut next_ping = Tick::now() + ping_every;
         let mut heard = true;
         loop {
             tokio::select! {
                 biased;
-                () = edge.stop.cancelled() => return Some(Close(1001, "Going away")),
-                () = &mut expired => return Some(Close(4403, "Forbidden: the session's token has expired")),
-                session = ended.recv(), if identified.is_some() => {
-                    if let Some((viewer, _)) = identified && has_ended(&edge, viewer, session).await {
-                        return Some(Close(4403, "Forbidden: the session has ended"));
-                    }
-                }
+                over = &mut over => return Some(match over {
+                    Over::Stopping => Close(1001, "Going away"),
+                    Over::Expired => Close(4403, "Forbidden: the session's token has expired"),
+                    Over::Ended => Close(4403, "Forbidden: the session has ended"),
+                }),
                 message = self.stream.next() => {
                     heard = true;
                     let caller = Caller(identified.map(|(viewer, _)| viewer));
-                    if let Some(end) = self.hear(message, caller, &opening).await {
+                    if let Some(end) = Box::pin(self.hear(message, caller, &opening)).await {
                         return end;
                     }
                 }
-                Some(step) = self.running.next() => {
-                    // An instance that is cut off from the bus may have ended the session unheard: nothing more is told.
-                    if let Some((viewer, _)) = identified
-                        && matches!(edge.accounts.is_alive(viewer).await, Ok(false))
-                    {
+                step = self.operations.next() => {
+                    if watch::has_ended_unheard(&edge, identified.map(|(viewer, _)| viewer)).await {
                         return Some(Close(4403, "Forbidden: the session has ended"));
                     }
                     if !self.tell(step, &opening.request_id).await {
@@ -282,7 +258,7 @@ impl Connection {
         let kind = parsed.remove("type");
         match kind.as_ref().and_then(Json::as_str) {
             Some("subscribe") => match subscribe(parsed) {
-                Ok((id, _)) if self.ids.contains_key(&id) => {
+                Ok((id, _)) if self.operations.has(&id) => {
                     Some(Some(Close(4409, "Subscriber for this id already exists")))
                 }
                 Ok((id, asked)) => (!self.start(id, asked, caller, opening).await).then_some(None),
@@ -290,7 +266,7 @@ impl Connection {
             },
             Some("complete") => match parsed.get("id").and_then(Json::as_str) {
                 Some(id) if !id.is_empty() => {
-                    self.ids.remove(id);
+                    self.operations.stop(id);
                     None
                 }
                 _ => Some(Some(Close(4400, "Invalid message: complete needs an id"))),
@@ -308,7 +284,7 @@ impl Connection {
     /// Begins an operation, or tells why not. False: the client is gone.
     async fn start(&mut self, id: String, asked: Asked, caller: Caller, opening: &Opening) -> bool {
         let limit = self.edge.platform.config.sockets.subscriptions;
-        if self.ids.len() >= limit {
+        if self.operations.count() >= limit {
             let refused = Refused::bad_request(format!("A socket runs at most {limit} operations at once."));
             return self.refuse(&id, refused, &opening.request_id).await;
         }
@@ -323,51 +299,23 @@ impl Connection {
             Err(refused) => return self.refuse(&id, refused, &opening.request_id).await,
         };
         tracing::info!(operation = ready.operation_name, kind = %ready.operation, "socket operation");
-        self.next_run += 1;
-        let run = self.next_run;
-        let stop = tokio_util::sync::CancellationToken::new();
-        let answers = if ready.operation == OperationType::Subscription {
-            self.edge.schema.execute_stream(ready)
-        } else {
-            let edge = self.edge.clone();
-            let once = async move {
-                graphql::execute(&edge, ready).await.unwrap_or_else(|stop| Executed::from_errors(stop.errors))
-            };
-            futures_util::stream::once(once).boxed()
-        };
-        let (step_id, end_id) = (id.clone(), id.clone());
-        let steps = answers
-            .map(move |answer| Step::Answer { id: step_id.clone(), run, answer: Box::new(answer) })
-            .chain(futures_util::stream::once(async move { Step::End { id: end_id, run } }))
-            .take_until(stop.clone().cancelled_owned());
-        self.running.push(steps.boxed());
-        self.ids.insert(id, Run { number: run, _stop: stop.drop_guard() });
+        self.operations.start(id, answers(&self.edge, ready, caller.0.is_some()));
         true
     }
 
     /// Sends what came of an operation. False: the client is gone.
     async fn tell(&mut self, step: Step, request_id: &str) -> bool {
-        let (id, run) = match &step {
-            Step::Answer { id, run, .. } | Step::End { id, run } => (id.clone(), *run),
-        };
-        if self.ids.get(&id).is_none_or(|current| current.number != run) {
-            return true;
-        }
         let voice = Voice { request_id, most_errors: self.edge.platform.config.limits.errors };
-        match step {
-            Step::Answer { answer, .. } => {
-                let body = answer::executed(&answer, voice);
-                self.send(envelope(Some(&id), "next", &body)).await
-            }
-            Step::End { .. } => {
-                self.ids.remove(&id);
-                self.send(envelope(Some(&id), "complete", &[])).await
-            }
-        }
+        let message = match step {
+            Step::Answer(id, answer) => envelope(Some(&id), "next", &answer::executed(&answer, voice)),
+            Step::End(id) => envelope(Some(&id), "complete", &[]),
+        };
+        self.send(message).await
     }
 
     async fn refuse(&mut self, id: &str, refused: Refused, request_id: &str) -> bool {
         let voice = Voice { request_id, most_errors: self.edge.platform.config.limits.errors };
+        metrics::refused(&self.edge, &refused.errors);
         let errors = answer::error_list(&refused.errors, voice);
         self.send(envelope(Some(id), "error", &errors)).await
     }
@@ -380,7 +328,7 @@ impl Connection {
 
     /// Closes, or answers the close of the client, and waits a moment for the other end to have heard it.
     async fn end(&mut self, close: Option<Close>) {
-        self.running.clear();
+        self.operations.clear();
         if let Some(Close(code, reason)) = close {
             self.send(Message::close_with(CloseCode::from(code), reason)).await;
         }
@@ -401,33 +349,6 @@ impl Connection {
 /// Whether a message's payload is absent, null or an object.
 fn has_object(message: &Map<String, Json>) -> bool {
     message.get("payload").is_none_or(|payload| payload.is_null() || payload.is_object())
-}
-
-/// Whether what the bus told means the end of this viewer's session. Who missed something looks.
-async fn has_ended(edge: &Edge, viewer: Viewer, told: Result<Option<SessionId>, RecvError>) -> bool {
-    match told {
-        Ok(Some(session)) => session == viewer.session_id,
-        // A database that is away ends nothing.
-        Ok(None) | Err(_) => edge.accounts.is_alive_still(viewer).await.is_ok_and(|alive| !alive),
-    }
-}
-
-/// Waits until the session behind a socket has no access token any more: a refresh, on whichever instance, moves that
-/// moment on.
-async fn expiry(edge: &Edge, identified: Option<(Viewer, Instant)>) {
-    let Some((viewer, mut until)) = identified else { return std::future::pending().await };
-    loop {
-        let left = (until - edge.platform.clock.now()).to_std().unwrap_or_default();
-        edge.platform.clock.sleep(left).await;
-        match edge.accounts.access_until(viewer).await {
-            Ok(Some(later)) if later > until => until = later,
-            Ok(_) => return,
-            Err(fault) => {
-                tracing::warn!(?fault, "a socket's session could not be looked up; it is closed");
-                return;
-            }
-        }
-    }
 }
 
 /// Who opens a socket, by the token of `connection_init` or else by the cookie.
@@ -464,9 +385,9 @@ fn subscribe(mut message: Map<String, Json>) -> Result<(String, Asked), Close> {
     let Some(payload @ Json::Object(_)) = message.remove("payload") else {
         return Err(invalid("Invalid message: the payload must be an object"));
     };
-    let asked = serde_json::from_value(payload)
-        .map_err(|_| invalid("Invalid message: the payload must be a GraphQL request"))?;
-    Ok((id, asked))
+    let asked: Option<Asked> = serde_json::from_value(payload).ok();
+    let asked = asked.filter(Asked::names_a_document);
+    asked.map(|asked| (id, asked)).ok_or_else(|| invalid("Invalid message: the payload must be a GraphQL request"))
 }
 
 /// A message of the protocol around a payload that is JSON already.

@@ -14,7 +14,7 @@ use super::graphql::Notification;
 use crate::platform::{
     Platform,
     error::Fault,
-    live::{Batch, follow},
+    live::{Batch, follow, number_of},
     scalars::{Cursor, DateTime},
     viewer::Viewer,
 };
@@ -71,8 +71,7 @@ pub(super) async fn events(
 }
 
 async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq: i64) -> Result<i64, Fault> {
-    let seq = cursor.0.parse::<i64>().ok().filter(|seq| (0..=last_seq).contains(seq));
-    let seq = seq.ok_or_else(|| Fault::BadRequest("This cursor does not come from notificationEvents.".into()))?;
+    let seq = number_of(cursor, last_seq, "notificationEvents")?;
     if seq < last_seq {
         let next = event::Entity::visible_to(user_id).filter(event::Column::Seq.eq(seq + 1));
         if next.one(platform.db.read()).await?.is_none() {

@@ -27,12 +27,12 @@ pub struct NewNotification {
     pub cause: String,
 }
 
-/// Makes notifications with their events and counts. Gives back the ids of those that are new; the others were made
+/// Makes notifications with their events and counts. Gives back those that are new; the others were made
 /// before, for the same cause.
 ///
 /// # Errors
 /// When the database fails.
-pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> Result<Vec<NotificationId>, DbErr> {
+pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> Result<Vec<row::Model>, DbErr> {
     if new.is_empty() {
         return Ok(Vec::new());
     }
@@ -66,7 +66,7 @@ pub async fn record(platform: &Platform, tx: &Tx, new: Vec<NewNotification>) -> 
         let changes = ids.into_iter().map(|id| (Kind::Arrived, Some(id), 1)).collect();
         announce(platform, tx, user_id, changes).await?;
     }
-    Ok(made.into_iter().map(|notification| notification.id).collect())
+    Ok(made)
 }
 
 /// Holds the person's counter until the end of the transaction. Whoever changes notifications that are there already

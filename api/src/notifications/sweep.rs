@@ -1,11 +1,10 @@
 //! Forgetting what is older than it is kept.
 
-use chrono::TimeDelta;
 use entity::{notification as row, notification_event as event, notification_event::Kind};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
 
 use super::record::{announce, hold};
-use crate::platform::{Platform, error::Fault};
+use crate::platform::{Platform, clock::span, error::Fault};
 
 /// How many notifications one transaction sweeps.
 const BATCH: u64 = 500;
@@ -16,7 +15,7 @@ const BATCH: u64 = 500;
 /// # Errors
 /// When the database fails.
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
-    let ago = |lifetime| platform.clock.now() - TimeDelta::from_std(lifetime).unwrap_or_default();
+    let ago = |lifetime| platform.clock.now() - span(lifetime);
     let limits = &platform.config.limits;
     let (oldest, oldest_event) = (ago(limits.notification_lifetime), ago(limits.event_lifetime));
     loop {

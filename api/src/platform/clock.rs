@@ -15,6 +15,11 @@ use tokio::sync::watch;
 /// An instant in UTC, in whole microseconds.
 pub type Instant = DateTime<Utc>;
 
+/// A setting's span of time, for reckoning with instants. A thousand years at most: nobody means more, and instants end.
+pub fn span(duration: Duration) -> TimeDelta {
+    TimeDelta::from_std(duration.min(Duration::from_secs(1_000 * 366 * 86_400))).unwrap_or_default()
+}
+
 /// Tells the time. A test moves it; in production its offset is zero.
 #[derive(Clone, Debug)]
 pub struct Clock {
@@ -35,6 +40,11 @@ impl Clock {
         (Utc::now() + self.offset()).trunc_subsecs(6)
     }
 
+    /// The moment so long from now.
+    pub fn after(&self, wait: Duration) -> Instant {
+        self.now() + span(wait)
+    }
+
     /// How far this clock is from the machine's.
     pub fn offset(&self) -> TimeDelta {
         TimeDelta::microseconds(self.offset_micros.load(Ordering::Acquire))
@@ -48,7 +58,7 @@ impl Clock {
 
     /// Sleeps for this long by this clock: moving it on shortens the sleep.
     pub async fn sleep(&self, duration: Duration) {
-        let until = self.now() + TimeDelta::from_std(duration).unwrap_or(TimeDelta::MAX);
+        let until = self.now() + span(duration);
         let mut moved = self.moved.subscribe();
         while let Ok(left) = (until - self.now()).to_std() {
             if left.is_zero() {

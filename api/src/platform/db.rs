@@ -1,16 +1,22 @@
 //! The database: one way to read, one way to write, on SQLite and on PostgreSQL.
 //! Promise: what was acknowledged is committed. A write runs in a task of its own, which a client that hangs up
-//! cannot cancel; on SQLite it begins IMMEDIATE; what it hints at is published after the commit, never before.
+//! cannot cancel; on SQLite it begins IMMEDIATE; what it hints at is published after the commit, never before; rows that
+//! many acts share are written last of all, in one order, so that nobody who holds one waits for anything else.
 
 use std::{
+    collections::BTreeMap,
     fs::File,
     ops::Deref,
     path::Path,
     str::FromStr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
+use futures_util::future::BoxFuture;
 use sea_orm::{
     ColumnTrait, ConnectionTrait, DatabaseBackend, DatabaseConnection, DatabaseTransaction, DbErr,
     SqliteTransactionMode, SqlxPostgresConnector, SqlxSqliteConnector, TransactionOptions, TransactionTrait, Value,
@@ -28,6 +34,7 @@ use super::{
     bus::{Bus, Hint},
     clock::Clock,
     config::Config,
+    crash,
     error::Fault,
 };
 
@@ -58,16 +65,9 @@ impl Db {
         bus: Bus,
         observer: Option<StatementObserver>,
     ) -> Result<Self, String> {
-        let url = match &config.database.url {
-            Some(url) => url.expose_secret().to_owned(),
-            None => format!("sqlite://{}", config.server.data_dir.join("spacedly.db").display()),
-        };
-        let (mut read, mut write, only_one) = if url.starts_with("sqlite:") {
-            open_sqlite(&url, config).await?
-        } else if config.database.is_postgres() {
-            open_postgres(&url, config).await?
-        } else {
-            return Err("DATABASE_URL must begin with sqlite:// or postgres://".into());
+        let (mut read, mut write, only_one) = match &config.database.url {
+            Some(url) if config.database.is_postgres() => open_postgres(url.expose_secret(), config).await?,
+            _ => open_sqlite(&config.sqlite_url(), config).await?,
         };
         if let Some(observer) = observer {
             for connection in [&mut read, &mut write] {
@@ -154,16 +154,37 @@ impl Db {
             };
             #[expect(clippy::disallowed_methods, reason = "the one wrapper through which every write begins")]
             let begun = pools.write.begin_with_options(options).await.map_err(Fault::from)?;
-            let tx = Tx(Arc::new(Open { begun, hints: Mutex::default() }));
-            let outcome = act(tx.clone()).await;
+            let tx = Tx(Arc::new(Open {
+                begun,
+                hints: Mutex::default(),
+                last: Mutex::default(),
+                after: Mutex::default(),
+                ends_jobs: AtomicBool::new(false),
+            }));
+            let outcome = match act(tx.clone()).await {
+                Ok(value) => tx.do_the_last().await.map(|()| value).map_err(|error| Fault::from(error).into()),
+                Err(error) => Err(error),
+            };
             let Ok(open) = Arc::try_unwrap(tx.0) else {
                 return Err(Fault::Internal("a transaction outlived the act that it was for".into()).into());
             };
             match outcome {
                 Ok(value) => {
-                    open.begun.commit().await.map_err(Fault::from)?;
+                    let ends_jobs = open.ends_jobs.load(Ordering::Relaxed);
+                    if ends_jobs {
+                        crash::point("commit.before");
+                    }
+                    let committed = open.begun.commit().await;
+                    if ends_jobs {
+                        crash::point("commit.after");
+                    }
+                    // Also when the answer to the commit was lost: it may have been done, and a hint too many costs a look.
                     for hint in open.hints.into_inner().unwrap_or_else(PoisonError::into_inner) {
                         pools.bus.publish(hint);
+                    }
+                    committed.map_err(Fault::from)?;
+                    for act in open.after.into_inner().unwrap_or_else(PoisonError::into_inner) {
+                        act();
                     }
                     Ok(value)
                 }
@@ -216,7 +237,13 @@ pub struct Tx(Arc<Open>);
 pub struct Open {
     begun: DatabaseTransaction,
     hints: Mutex<Vec<Hint>>,
+    last: Mutex<BTreeMap<String, (i64, LastAct)>>,
+    after: Mutex<Vec<Box<dyn FnOnce() + Send>>>,
+    ends_jobs: AtomicBool,
 }
+
+/// What is done at the end of a transaction.
+type LastAct = Box<dyn for<'t> FnOnce(&'t Tx, i64) -> BoxFuture<'t, Result<(), DbErr>> + Send>;
 
 impl Tx {
     /// Publishes this hint once the transaction is committed; the same one only once.
@@ -225,6 +252,37 @@ impl Tx {
         if !hints.contains(&hint) {
             hints.push(hint);
         }
+    }
+}
+
+impl Tx {
+    /// Does this once the transaction is committed, and else not: for what counts what was done.
+    pub fn after_commit(&self, act: impl FnOnce() + Send + 'static) {
+        self.0.after.lock().unwrap_or_else(PoisonError::into_inner).push(Box::new(act));
+    }
+
+    /// Says that jobs end in this transaction: the crash points around a commit are for these.
+    pub fn ends_jobs(&self) {
+        self.0.ends_jobs.store(true, Ordering::Relaxed);
+    }
+
+    /// Adds to a sum when everything else is done: a row that many acts share, held from then on only, and by everyone in
+    /// the order of the names of such rows, makes nobody wait in a circle. What is added in one transaction is added up
+    /// before; `act` writes it, and is left out when it comes to nothing.
+    pub fn add_at_last<F>(&self, row: String, by: i64, act: F)
+    where
+        F: for<'t> FnOnce(&'t Tx, i64) -> BoxFuture<'t, Result<(), DbErr>> + Send + 'static,
+    {
+        let mut last = self.0.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.entry(row).or_insert_with(|| (0, Box::new(act))).0 += by;
+    }
+
+    async fn do_the_last(&self) -> Result<(), DbErr> {
+        let last = std::mem::take(&mut *self.0.last.lock().unwrap_or_else(PoisonError::into_inner));
+        for (by, act) in last.into_values().filter(|(by, _)| *by != 0) {
+            act(self, by).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use async_graphql::{Enum, ErrorExtensionValues, SimpleObject};
-use sea_orm::{DbErr, RuntimeErr};
+use sea_orm::{DbErr, RuntimeErr, SqlErr};
 
 /// What the client program must handle: becomes a top-level error with `extensions.code`.
 #[derive(Clone, Debug)]
@@ -73,6 +73,10 @@ impl Fault {
 
 impl From<DbErr> for Fault {
     fn from(error: DbErr) -> Self {
+        // What it belongs to went meanwhile: deleted by another request, or by this one a moment before.
+        if matches!(error.sql_err(), Some(SqlErr::ForeignKeyConstraintViolation(_))) {
+            return Self::NotFound("thing any more");
+        }
         let passing = match &error {
             DbErr::ConnectionAcquire(_) | DbErr::Conn(_) => true,
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {

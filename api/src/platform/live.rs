@@ -4,10 +4,19 @@
 
 use futures_util::{Stream, stream};
 
-use super::{Platform, bus::PersonHints, error::Fault};
+use super::{Platform, bus::PersonHints, error::Fault, scalars::Cursor};
 
 /// Items with the number of the last one; the number that was asked from when there are none.
 pub type Batch<T> = (i64, Vec<T>);
+
+/// The number that a cursor of a stream stands for, whose newest one is `last`.
+///
+/// # Errors
+/// BAD_REQUEST when it is not one of that stream.
+pub fn number_of(cursor: &Cursor, last: i64, stream: &str) -> Result<i64, Fault> {
+    let number = cursor.0.parse::<i64>().ok().filter(|number| (0..=last).contains(number));
+    number.ok_or_else(|| Fault::BadRequest(format!("This cursor does not come from {stream}.")))
+}
 
 struct Reader<T, F> {
     platform: Platform,
@@ -50,7 +59,8 @@ where
             if let Some(item) = self.waiting.next() {
                 return Ok(item);
             }
-            let (seen, items) = (self.read)(self.platform.clone(), self.seen).await?;
+            // In room of its own: one that waits does not keep it.
+            let (seen, items) = Box::pin((self.read)(self.platform.clone(), self.seen)).await?;
             self.seen = seen;
             self.waiting = items.into_iter();
             if self.waiting.len() == 0 {

@@ -1,14 +1,17 @@
 //! What every room stands on, without a word of any feature: configuration, clock, randomness, secrets, database,
-//! jobs, bus, mail, errors, pages.
+//! jobs, bus, cache, mail, errors, pages, metrics, traces.
 //! Promise: built once from [`config::Config`], handed in everywhere, never reached through a global.
 
 pub mod bus;
+pub mod cache;
 pub mod calendar;
 pub mod change;
 pub mod clock;
 pub mod config;
+pub mod crash;
 pub mod db;
 pub mod error;
+pub mod examine;
 pub mod export;
 pub mod facts;
 pub mod fields;
@@ -18,6 +21,7 @@ pub mod jobs;
 pub mod limiter;
 pub mod live;
 pub mod mail;
+pub mod metrics;
 pub mod page;
 pub mod push;
 pub mod random;
@@ -27,14 +31,15 @@ pub mod secret;
 pub mod spool;
 pub mod storage;
 pub mod telemetry;
+pub mod trace;
 pub mod viewer;
 pub mod walk;
 
 use std::{ops::Deref, sync::Arc};
 
 use self::{
-    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, push::Pusher,
-    random::Random, secret::Secrets, storage::Storage,
+    bus::Bus, clock::Clock, config::Config, db::Db, facts::Facts, limiter::Limiter, mail::Mailer, metrics::Metrics,
+    push::Pusher, random::Random, secret::Secrets, storage::Storage, trace::Tracer,
 };
 
 /// Every part that has no feature in it. Cheap to clone.
@@ -54,6 +59,8 @@ pub struct Parts {
     pub storage: Storage,
     pub pusher: Pusher,
     pub facts: Facts,
+    pub metrics: Metrics,
+    pub tracer: Tracer,
 }
 
 impl Platform {

@@ -2,7 +2,7 @@
 //! Promise: what is printed is read back as the same value. (The schema takes a scalar's text from its `impl`.)
 
 use async_graphql::{InputValueError, InputValueResult, Scalar, ScalarType, Value};
-use chrono::{DateTime as ChronoDateTime, NaiveDate, SecondsFormat, SubsecRound, Utc};
+use chrono::{DateTime as ChronoDateTime, NaiveDate, NaiveTime, SecondsFormat, SubsecRound, Timelike, Utc};
 
 use super::clock::Instant;
 
@@ -50,6 +50,30 @@ impl ScalarType for Date {
 
     fn to_value(&self) -> Value {
         Value::String(self.0.to_string())
+    }
+}
+
+/// A time of the local day, to the minute, in 24 hours: `05:00`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct LocalTime(
+    /// The minute of the day, 0 to 1439.
+    pub i32,
+);
+
+/// A time of the local day, to the minute, in 24 hours: `05:00`.
+#[Scalar(specified_by_url = "https://scalars.graphql.org/andimarek/local-time.html")]
+impl ScalarType for LocalTime {
+    fn parse(value: Value) -> InputValueResult<Self> {
+        let Value::String(text) = &value else { return Err(InputValueError::expected_type(value)) };
+        let parsed = NaiveTime::parse_from_str(text, "%H:%M");
+        match parsed {
+            Ok(time) if text.len() == 5 => Ok(Self((time.hour() * 60 + time.minute()) as i32)),
+            _ => Err(InputValueError::custom("give a time of day like 05:00")),
+        }
+    }
+
+    fn to_value(&self) -> Value {
+        Value::String(format!("{:02}:{:02}", self.0 / 60, self.0 % 60))
     }
 }
 

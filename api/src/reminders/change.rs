@@ -17,15 +17,12 @@ use sea_orm::{
     sea_query::{Expr, LockType},
 };
 
-use super::{
-    dispatch::{EMAIL, IN_APP, PUSH},
-    graphql::ReminderType,
-    ledger, rules,
-};
+use super::{dispatch::job_of, graphql::ReminderType, ledger, rules};
 use crate::{
     accounts,
     platform::{
         Platform,
+        bus::Hint,
         change::{Changed, patched},
         clock::Instant,
         db::Tx,
@@ -109,7 +106,7 @@ pub(super) async fn update(platform: &Platform, target: Target, patch: Patch) ->
             ledger::cancel(&tx, &[target.id], now).await?;
         }
         let held = hold(&tx, target).await?;
-        demand(&held, Status::Pending)?;
+        demand_pending(&held)?;
         if changes(&held) != (moved, other_way) {
             // Somebody moved it between the two looks: what was decided above is not true any more.
             return Err(Undone::Conflict(held));
@@ -167,7 +164,7 @@ pub(super) async fn snooze(platform: &Platform, target: Target, snooze: Snooze) 
         find(&tx, target).await?;
         ledger::cancel(&tx, &[target.id], now).await?;
         let held = hold(&tx, target).await?;
-        demand(&held, Status::Pending)?;
+        demand_pending(&held)?;
         let mut reminder = held.clone().into_active_model();
         reminder.scheduled_at = Set(scheduled_at);
         reminder.round = Set(held.round + 1);
@@ -181,26 +178,39 @@ pub(super) async fn snooze(platform: &Platform, target: Target, snooze: Snooze) 
 
 /// Completes a reminder: what is still to be delivered is not wanted any more.
 pub(super) async fn complete(platform: &Platform, target: Target) -> Outcome {
-    act(platform, move |parts, tx| async move {
-        let now = parts.clock.now();
-        if find(&tx, target).await?.status == Status::Pending {
-            ledger::cancel(&tx, &[target.id], now).await?;
-        }
-        let held = hold(&tx, target).await?;
-        if held.status == Status::Completed {
-            return Ok(held);
-        }
-        demand(&held, Status::Pending)?;
-        let mut reminder = held.clone().into_active_model();
-        reminder.status = Set(Status::Completed);
-        reminder.completed_at = Set(Some(now));
-        reminder.ended_by_task = Set(false);
-        let changed = save(&tx, &held, reminder, now).await?;
-        let subject = entity::completion::Subject::Reminder;
-        completion_log::done(&parts, &tx, changed.user_id, subject, changed.id.uuid(), now).await?;
-        Ok(changed)
-    })
-    .await
+    act(platform, move |parts, tx| async move { complete_of(&parts, &tx, target).await }).await
+}
+
+/// Completes a reminder in a transaction of the caller's.
+///
+/// # Errors
+/// As the mutation has them.
+pub async fn complete_in(platform: &Platform, tx: &Tx, viewer: Viewer, id: ReminderId) -> Result<row::Model, Refusal> {
+    match complete_of(platform, tx, Target { viewer, id, expected_version: None }).await {
+        Ok(done) => Ok(done),
+        Err(Undone::Refused(refusal)) => Err(refusal),
+        Err(Undone::Conflict(_)) => Err(Fault::Internal("no version was expected".into()).into()),
+    }
+}
+
+async fn complete_of(platform: &Platform, tx: &Tx, target: Target) -> Result<row::Model, Undone> {
+    let now = platform.clock.now();
+    if find(tx, target).await?.status == Status::Pending {
+        ledger::cancel(tx, &[target.id], now).await?;
+    }
+    let held = hold(tx, target).await?;
+    if held.status == Status::Completed {
+        return Ok(held);
+    }
+    demand_pending(&held)?;
+    let mut reminder = held.clone().into_active_model();
+    reminder.status = Set(Status::Completed);
+    reminder.completed_at = Set(Some(now));
+    reminder.ended_by_task = Set(false);
+    let changed = save(tx, &held, reminder, now).await?;
+    let subject = entity::completion::Subject::Reminder;
+    completion_log::done(platform, tx, changed.user_id, subject, changed.id.uuid(), now).await?;
+    Ok(changed)
 }
 
 /// Opens a completed or cancelled reminder again. One that still lies ahead is delivered; one whose moment has passed
@@ -244,6 +254,7 @@ pub(super) async fn delete(platform: &Platform, target: Target) -> Outcome {
         find(&tx, target).await?;
         ledger::cancel(&tx, &[target.id], parts.clock.now()).await?;
         let held = hold(&tx, target).await?;
+        tx.hint_after_commit(Hint::Figures(held.user_id));
         row::Entity::delete_by_id(held.id).exec(&*tx).await?;
         Ok(held)
     })
@@ -255,7 +266,7 @@ pub(super) async fn retry(platform: &Platform, target: Target) -> Outcome {
     act(platform, move |parts, tx| async move {
         let now = parts.clock.now();
         let there = find(&tx, target).await?;
-        demand(&there, Status::Pending)?;
+        demand_pending(&there)?;
         let failed = delivery::Entity::find()
             .filter(delivery::Column::ReminderId.eq(there.id))
             .filter(delivery::Column::Round.eq(there.round))
@@ -266,8 +277,13 @@ pub(super) async fn retry(platform: &Platform, target: Target) -> Outcome {
             let message = "No delivery of this reminder has failed.";
             return Err(UserError::at("id", Code::WrongState, message).into());
         }
-        let work: Vec<NewJob> = failed.iter().map(|delivery| again(delivery, now)).collect();
-        jobs::enqueue(&parts, &tx, &work).await?;
+        let again = |delivery: &delivery::Model| NewJob {
+            kind: job_of(delivery.channel),
+            subject_id: delivery.id.uuid(),
+            user_id: Some(delivery.user_id),
+            due_at: now,
+        };
+        jobs::enqueue(&parts, &tx, &failed.iter().map(again).collect::<Vec<_>>()).await?;
         delivery::Entity::update_many()
             .col_expr(delivery::Column::State, Expr::value(State::Pending))
             .col_expr(delivery::Column::Attempts, Expr::value(0))
@@ -280,15 +296,6 @@ pub(super) async fn retry(platform: &Platform, target: Target) -> Outcome {
         hold(&tx, target).await
     })
     .await
-}
-
-fn again(delivery: &delivery::Model, now: Instant) -> NewJob {
-    let kind = match delivery.channel {
-        delivery::Channel::InApp => IN_APP,
-        delivery::Channel::Email => EMAIL,
-        delivery::Channel::Push => PUSH,
-    };
-    NewJob { kind, subject_id: delivery.id.uuid(), user_id: Some(delivery.user_id), due_at: now }
 }
 
 async fn find(tx: &Tx, target: Target) -> Result<row::Model, Fault> {
@@ -304,14 +311,11 @@ async fn hold(tx: &Tx, target: Target) -> Result<row::Model, Undone> {
     if other { Err(Undone::Conflict(held)) } else { Ok(held) }
 }
 
-fn demand(reminder: &row::Model, status: Status) -> Result<(), UserError> {
-    if reminder.status == status {
-        return Ok(());
-    }
+fn demand_pending(reminder: &row::Model) -> Result<(), UserError> {
     let message = match reminder.status {
+        Status::Pending => return Ok(()),
         Status::Completed => "This reminder is complete. Reopen it first.",
         Status::Cancelled => "This reminder was cancelled. Reopen it first.",
-        Status::Pending => "This reminder is pending.",
     };
     Err(UserError::at("id", Code::WrongState, message))
 }
@@ -327,5 +331,6 @@ async fn task_is_open(tx: &Tx, reminder: &row::Model) -> Result<bool, Fault> {
 async fn save(tx: &Tx, before: &row::Model, mut reminder: row::ActiveModel, now: Instant) -> Result<row::Model, Fault> {
     reminder.version = Set(before.version + 1);
     reminder.updated_at = Set(now);
+    tx.hint_after_commit(Hint::Figures(before.user_id));
     Ok(reminder.update(&**tx).await?)
 }

@@ -11,6 +11,7 @@ use crate::{
     accounts,
     platform::{
         Platform,
+        bus::Hint,
         clock::Instant,
         db::Tx,
         error::{Fault, Refusal, UserError, UserErrorCode as Code},
@@ -40,6 +41,19 @@ pub(super) async fn create(
     let new = parse(platform, input)?;
     let parts = platform.clone();
     platform.db.write(move |tx| async move { insert(&parts, &tx, viewer, new).await }).await
+}
+
+/// Makes a reminder in a transaction of the caller's.
+///
+/// # Errors
+/// As the mutation has them.
+pub async fn create_in(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    input: ReminderCreateInput,
+) -> Result<row::Model, Refusal> {
+    insert(platform, tx, viewer, parse(platform, input)?).await
 }
 
 fn parse(platform: &Platform, input: ReminderCreateInput) -> Result<NewReminder, Refusal> {
@@ -101,6 +115,7 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewReminder) 
         }
         _ => error.into(),
     })?;
+    tx.hint_after_commit(Hint::Figures(reminder.user_id));
     ledger::open_round(platform, tx, &reminder, person.email_lead_minutes, now).await?;
     Ok(reminder)
 }

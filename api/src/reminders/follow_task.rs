@@ -15,6 +15,7 @@ use crate::{
     accounts,
     platform::{
         Platform,
+        bus::Hint,
         clock::Instant,
         db::Tx,
         error::Fault,
@@ -26,6 +27,7 @@ use crate::{
 /// Follows a task, in the transaction that changes it.
 pub fn on_task_changed<'a>(platform: &'a Platform, tx: &'a Tx, fact: TaskChanged) -> BoxFuture<'a, Result<(), Fault>> {
     Box::pin(async move {
+        tx.hint_after_commit(Hint::Figures(fact.user_id));
         match fact.change {
             TaskChange::Completed => end(platform, tx, fact, true).await,
             TaskChange::Deleted => end(platform, tx, fact, false).await,

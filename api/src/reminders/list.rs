@@ -116,6 +116,14 @@ fn missed(delivery: &delivery::Model, now: Instant) -> Option<String> {
         State::Failed => Some(format!("{way}: given up. {because} Send it again with deliveryRetry.")),
         State::Skipped => Some(format!("{way}: {because}")),
         State::Cancelled => Some(format!("{way}: it was no longer wanted.")),
+        State::Held => Some(
+            format!(
+                "{way}: your quiet hours hold it; it comes when they end. {}",
+                delivery.error.as_deref().unwrap_or_default()
+            )
+            .trim_end()
+            .to_owned(),
+        ),
         State::Pending if delivery.due_at <= now && delivery.error.is_some() => {
             Some(format!("{way}: not yet; it is tried again. {because}"))
         }

@@ -6,7 +6,7 @@ use sea_orm::EntityTrait;
 
 use crate::{
     accounts,
-    platform::{Platform, calendar, error::Fault, mail::Mail},
+    platform::{Platform, calendar, clock::span, error::Fault, mail::Mail},
 };
 
 /// Everything that a reminder's mail tells.
@@ -24,6 +24,7 @@ struct Html<'a> {
     title: &'a str,
     message: Option<&'a str>,
     moment: &'a str,
+    late: bool,
     url: &'a str,
 }
 
@@ -34,6 +35,7 @@ struct Text<'a> {
     title: &'a str,
     message: Option<&'a str>,
     moment: &'a str,
+    late: bool,
     url: &'a str,
 }
 
@@ -65,12 +67,13 @@ pub(super) fn compose(platform: &Platform, wanted: &Wanted) -> Result<Mail, aska
     let moment = calendar::for_people(reminder.scheduled_at, &zone);
     let url = platform.config.server.frontend_url.as_str();
     let name = person.name.as_str();
+    let late = platform.clock.now() - delivery.due_at > span(platform.config.limits.reminder_late_after);
     Ok(Mail {
         id: delivery.id.to_string(),
         to: person.email.clone(),
         to_name: person.name.clone(),
         subject: format!("Reminder: {title} is due soon"),
-        html: Html { name, title, message, moment: &moment, url }.render()?,
-        text: Text { name, title, message, moment: &moment, url }.render()?,
+        html: Html { name, title, message, moment: &moment, late, url }.render()?,
+        text: Text { name, title, message, moment: &moment, late, url }.render()?,
     })
 }

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 
 use async_graphql::{
-    Name, Positioned,
+    Name, Positioned, Value, Variables,
     parser::{
         parse_query,
         types::{
@@ -16,8 +16,24 @@ use async_graphql::{
     },
 };
 
-use super::Refused;
-use crate::platform::config::Limits;
+use super::{Refused, cost::Weight};
+use crate::{analytics::graphql::LISTS, platform::config::Limits};
+
+/// Lists without pages, or the fields above them, with the most items that each has by default.
+const UNPAGED: &[(&str, usize)] = &[
+    ("attachmentsCreate", 10),
+    ("attachmentUploadsCreate", 10),
+    ("deliveries", 3),
+    ("pushSubscriptions", 20),
+    ("sessions", 100),
+    ("taskBulkComplete", 100),
+    ("taskBulkDelete", 100),
+    ("taskBulkMove", 100),
+    ("taskCategories", 200),
+];
+
+/// Notifications of a page whose size is not asked for.
+const DEFAULT_NOTIFICATIONS: usize = 50;
 
 /// Parses a document.
 pub(super) fn parse(document: &str) -> Result<ExecutableDocument, Refused> {
@@ -65,7 +81,8 @@ pub(super) fn check<'d>(document: &'d ExecutableDocument, limits: &'d Limits) ->
     most(document.fragments.len(), limits.fragments, "fragments")?;
     most(syntactic.spreads, limits.spreads, "fragment spreads")?;
     most(syntactic.directives, limits.directives, "directives")?;
-    let mut measures = Measures { fragments: &document.fragments, known: HashMap::new(), limits };
+    let sizes = HashMap::new();
+    let mut measures = Measures { fragments: &document.fragments, known: HashMap::new(), limits, sizes: &sizes };
     for (_, operation) in document.operations.iter() {
         let operation = &operation.node;
         let measure = measures.of_set(&operation.selection_set.node)?;
@@ -81,13 +98,60 @@ pub(super) fn check<'d>(document: &'d ExecutableDocument, limits: &'d Limits) ->
             }
             OperationType::Subscription => {}
         }
-        // A root field that is a list is as long as a page can be.
-        let values = measure.values.saturating_add(measure.values_per_item.saturating_mul(limits.page_limit));
-        most(values, limits.values, "values that it may be answered with, all pages filled")?;
     }
     // Bounded by the number of selections that was just checked.
     let mut operations = document.operations.iter();
     Ok(operations.all(|(_, operation)| keys_are_unique(&operation.node.selection_set.node, &document.fragments)))
+}
+
+/// Whether a document asks for the schema itself, anywhere.
+pub(super) fn introspects(document: &ExecutableDocument) -> bool {
+    fn any(set: &SelectionSet) -> bool {
+        set.items.iter().any(|item| match &item.node {
+            Selection::Field(field) => is_introspection(&field.node) || any(&field.node.selection_set.node),
+            Selection::InlineFragment(fragment) => any(&fragment.node.selection_set.node),
+            Selection::FragmentSpread(_) => false,
+        })
+    }
+    document.operations.iter().any(|(_, operation)| any(&operation.node.selection_set.node))
+        || document.fragments.values().any(|fragment| any(&fragment.node.selection_set.node))
+}
+
+fn is_introspection(field: &Field) -> bool {
+    matches!(field.name.node.as_str(), "__schema" | "__type")
+}
+
+/// What an operation may be answered with, its pages as large as its variables say.
+///
+/// # Errors
+/// When that is more than an answer may have.
+pub(super) fn weigh(
+    document: &ExecutableDocument,
+    operation: &OperationDefinition,
+    variables: &Variables,
+    limits: &Limits,
+) -> Result<Weight, Refused> {
+    let sizes = operation.variable_definitions.iter().filter_map(|definition| {
+        let name = &definition.node.name.node;
+        let default = || definition.node.default_value.as_ref().map(|value| &value.node);
+        Some((name.as_str(), size_in(variables.get(name).or_else(default)?)?))
+    });
+    let sizes = sizes.collect();
+    let mut measures = Measures { fragments: &document.fragments, known: HashMap::new(), limits, sizes: &sizes };
+    let measure = measures.of_set(&operation.selection_set.node)?;
+    // A root field that is a list is as long as a page can be.
+    let values = measure.values.saturating_add(measure.values_per_item.saturating_mul(limits.page_limit));
+    most(values, limits.values, "values that it may be answered with, all pages filled")?;
+    let mutations = if operation.ty == OperationType::Mutation { measure.roots } else { 0 };
+    Ok(Weight { values, mutations, introspections: measure.introspections })
+}
+
+/// The size of a page, where a value is one.
+fn size_in(value: &Value) -> Option<usize> {
+    match value {
+        Value::Number(number) => usize::try_from(number.as_u64()?).ok(),
+        _ => None,
+    }
 }
 
 fn most(there: usize, limit: usize, what: &str) -> Result<(), Refused> {
@@ -151,6 +215,8 @@ struct Measure {
     depth: usize,
     /// Levels below `__schema` and `__type`.
     introspection_depth: usize,
+    /// How often the schema itself is asked for.
+    introspections: usize,
     /// Levels, whichever kind.
     levels: usize,
     /// Values that an answer may have, as far as they do not depend on the size of the page above.
@@ -166,6 +232,7 @@ impl Measure {
         self.roots = self.roots.saturating_add(other.roots);
         self.depth = self.depth.max(other.depth);
         self.introspection_depth = self.introspection_depth.max(other.introspection_depth);
+        self.introspections = self.introspections.saturating_add(other.introspections);
         self.levels = self.levels.max(other.levels);
         self.values = self.values.saturating_add(other.values);
         self.values_per_item = self.values_per_item.saturating_add(other.values_per_item);
@@ -177,6 +244,8 @@ struct Measures<'d> {
     /// None: being measured right now, so that meeting it again is a circle.
     known: HashMap<&'d str, Option<Measure>>,
     limits: &'d Limits,
+    /// The variables that are numbers.
+    sizes: &'d HashMap<&'d str, usize>,
 }
 
 impl<'d> Measures<'d> {
@@ -195,9 +264,12 @@ impl<'d> Measures<'d> {
     fn of_field(&mut self, field: &'d Field) -> Result<Measure, Refused> {
         let below = self.of_set(&field.selection_set.node)?;
         let levels = below.levels + 1;
-        let introspects = matches!(field.name.node.as_str(), "__schema" | "__type");
+        let introspects = is_introspection(field);
         let values = below.values.saturating_add(below.values_per_item.saturating_mul(self.page_of(field)));
-        let values = values.saturating_add(1);
+        // Some lists have no pages: each is as long as it can be.
+        let lists = LISTS.iter().chain(UNPAGED);
+        let length = lists.into_iter().find(|(name, _)| field.name.node == *name).map_or(1, |(_, most)| *most);
+        let values = values.saturating_mul(length).saturating_add(1);
         let is_item = matches!(field.name.node.as_str(), "edges" | "nodes");
         Ok(Measure {
             values: if is_item || introspects { 0 } else { values },
@@ -207,6 +279,7 @@ impl<'d> Measures<'d> {
             roots: 1,
             depth: if introspects { 0 } else { below.depth + 1 },
             introspection_depth: if introspects { levels } else { below.introspection_depth },
+            introspections: below.introspections.saturating_add(usize::from(introspects)),
             levels,
         })
     }
@@ -214,9 +287,13 @@ impl<'d> Measures<'d> {
     /// How many items a page of this field may have.
     fn page_of(&self, field: &Field) -> usize {
         let sizes = field.arguments.iter().filter(|(name, _)| matches!(name.node.as_str(), "first" | "last"));
-        // A literal is what it says; a variable may be anything up to the limit.
-        let sizes = sizes.map(|(_, value)| value.node.to_string().parse().unwrap_or(self.limits.page_limit));
-        sizes.max().unwrap_or(self.limits.page_default).min(self.limits.page_limit)
+        // A variable that is no number leaves it at the default, and so does null.
+        let sizes = sizes.filter_map(|(_, value)| match value.node.to_string() {
+            written if written.starts_with('$') => self.sizes.get(&written[1..]).copied(),
+            written => written.parse().ok(),
+        });
+        let usual = if field.name.node == "notifications" { DEFAULT_NOTIFICATIONS } else { self.limits.page_default };
+        sizes.max().unwrap_or(usual).min(self.limits.page_limit)
     }
 
     fn of_fragment(&mut self, name: &'d Name) -> Result<Measure, Refused> {
@@ -279,4 +356,49 @@ fn keys_are_unique(set: &SelectionSet, fragments: &Fragments) -> bool {
         })
     }
     gather(set, fragments, &mut HashSet::new())
+}
+
+#[cfg(test)]
+mod tests {
+    use async_graphql::parser::{
+        parse_schema,
+        types::{BaseType, TypeKind, TypeSystemDefinition},
+    };
+
+    use super::*;
+
+    /// Lists of objects that are short by nature, or that the guard knows in another way.
+    const SHORT: &[&str] =
+        &["identities", "userErrors", "edges", "nodes", "headers", "preferences", "notificationPreferences"];
+
+    #[test]
+    fn every_list_of_the_schema_is_weighed_by_its_length() {
+        let schema = parse_schema(include_str!("../../../schema.graphql")).expect("the schema");
+        let types = schema.definitions.iter().filter_map(|definition| match definition {
+            TypeSystemDefinition::Type(definition) => Some(&definition.node),
+            _ => None,
+        });
+        let objects: HashMap<&str, _> = types
+            .filter_map(|definition| match &definition.kind {
+                TypeKind::Object(object) => Some((definition.name.node.as_str(), &object.fields)),
+                _ => None,
+            })
+            .collect();
+        let known = |name: &str| LISTS.iter().chain(UNPAGED).any(|(list, _)| *list == name);
+        // What answers a mutation is weighed by the mutation's own name.
+        let answers = |ty: &str| {
+            let name = ty.strip_suffix("Payload").unwrap_or_default();
+            let mut letters = name.chars();
+            letters.next().is_some_and(|first| known(&format!("{}{}", first.to_lowercase(), letters.as_str())))
+        };
+        for (ty, fields) in &objects {
+            for field in fields.iter().map(|field| &field.node) {
+                let BaseType::List(item) = &field.ty.node.base else { continue };
+                let BaseType::Named(item) = &item.base else { continue };
+                let name = field.name.node.as_str();
+                let weighed = known(name) || answers(ty) || SHORT.contains(&name);
+                assert!(weighed || !objects.contains_key(item.as_str()), "{ty}.{name} has no length in UNPAGED");
+            }
+        }
+    }
 }

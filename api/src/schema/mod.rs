@@ -4,17 +4,22 @@
 
 mod batch;
 mod coerce;
+mod cost;
+mod documents;
 mod guard;
 mod node;
 mod plugs;
 mod shapes;
 mod tokens;
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use async_graphql::{
     CacheControl, MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions,
-    Schema as AsyncGraphqlSchema, ServerError, ValidationMode, ValidationResult,
+    Schema as AsyncGraphqlSchema, ServerError, ValidationMode, ValidationResult, Variables,
     dataloader::DataLoader,
     extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     parser::types::{ExecutableDocument, OperationType},
@@ -25,19 +30,22 @@ use futures_util::{
 };
 use moka::sync::Cache;
 
+pub use self::documents::Documents;
 use self::{
     batch::{Batches, Driven, NoDelay},
     coerce::InputTypes,
+    cost::{Paid, Payer, RateLimit},
     shapes::OutputShapes,
 };
 use crate::{
     accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
+    analytics::Figures,
     attachments::{
         graphql::{AttachmentMutations, AttachmentSubscriptions},
         loaders::AttachmentLoader,
     },
     notifications::{
-        graphql::{NotificationMutations, NotificationSubscriptions},
+        graphql::{NotificationMutations, NotificationSubscriptions, preferences::PreferenceMutations},
         push::graphql::{PushMutations, PushQueries},
     },
     platform::{
@@ -68,6 +76,7 @@ pub struct Mutation(
     AttachmentMutations,
     ReminderMutations,
     NotificationMutations,
+    PreferenceMutations,
     PushMutations,
 );
 
@@ -85,6 +94,11 @@ impl ViewerQueries {
     async fn viewer(&self, ctx: &async_graphql::Context<'_>) -> Option<User> {
         accounts::graphql::viewer(ctx)
     }
+
+    /// What requests cost, and how much of the budget is left.
+    async fn rate_limit(&self, ctx: &async_graphql::Context<'_>) -> RateLimit {
+        RateLimit(*ctx.data_unchecked::<Paid>(), ctx.data_unchecked::<Platform>().clone())
+    }
 }
 
 type Executor = AsyncGraphqlSchema<Query, Mutation, Subscription>;
@@ -96,21 +110,31 @@ pub struct Schema {
     /// Executes what was judged, without validating again.
     executor: Executor,
     platform: Platform,
+    documents: Arc<Documents>,
     inputs: InputTypes,
     outputs: OutputShapes,
-    verdicts: Cache<[u8; 32], Arc<Verdict>>,
+    verdicts: Cache<[u8; 32], Verdict>,
+    /// How often a verdict was kept, and how often a document was judged.
+    kept: AtomicU64,
+    judged: AtomicU64,
 }
 
 /// What is known of a document.
-enum Verdict {
-    Accepted(Accepted),
-    Refused(Refused),
-}
+type Verdict = Result<Arc<Accepted>, Refused>;
 
 /// A document that may run.
 struct Accepted {
     document: ExecutableDocument,
     facts: DocumentFacts,
+}
+
+/// A request whose document may run, with what it would cost.
+struct Weighed {
+    accepted: Arc<Accepted>,
+    variables: Variables,
+    operation: OperationType,
+    operation_name: Option<String>,
+    points: u64,
 }
 
 /// Why a document may not run: answered as a request error (GraphQL over HTTP, status 400).
@@ -126,13 +150,20 @@ pub struct Ready {
     /// For the log. None: it has no name.
     pub operation_name: Option<String>,
     batches: Batches,
+    paid: Paid,
+    payer: Payer,
 }
 
 /// What a client asks for.
 #[derive(Debug, Default, serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Asked {
-    pub query: String,
+    /// None: it is named instead, by `document_id` or as a persisted query in `extensions`.
+    #[serde(default)]
+    pub query: Option<String>,
+    /// The id of a trusted document (GraphQL over HTTP, appendix A).
+    #[serde(default)]
+    pub document_id: Option<String>,
     #[serde(default)]
     pub operation_name: Option<String>,
     #[serde(default)]
@@ -143,15 +174,23 @@ pub struct Asked {
 
 impl Schema {
     /// The schema over a platform.
-    pub fn new(platform: Platform, accounts: Arc<Accounts>) -> Self {
+    pub fn new(
+        platform: Platform,
+        accounts: Arc<Accounts>,
+        analytics: Arc<Figures>,
+        documents: Arc<Documents>,
+    ) -> Self {
         let build = || {
             AsyncGraphqlSchema::build(Query::default(), Mutation::default(), Subscription::default())
                 .register_output_type::<node::Node>()
                 .data(platform.clone())
                 .data(accounts.clone())
+                .data(analytics.clone())
                 .data::<FetchEdges>(plugs::fetch_edges)
         };
-        let judge = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation).finish();
+        let judge = build().validation_mode(ValidationMode::Strict).extension(StopAfterValidation);
+        // A suggestion tells of the schema what may not be asked for.
+        let judge = if platform.config.introspection() { judge } else { judge.disable_suggestions() }.finish();
         // Depth is the guard's business; the executor's own limit would refuse what the guard lets through.
         let executor = build().validation_mode(ValidationMode::Fast).limit_recursive_depth(256);
         let executor = executor.extension(TakeForValidated).finish();
@@ -159,7 +198,8 @@ impl Schema {
         let inputs = InputTypes::from_sdl(&sdl);
         let outputs = OutputShapes::from_sdl(&sdl);
         let verdicts = Cache::new(platform.config.limits.document_cache);
-        Self { judge, executor, platform, inputs, outputs, verdicts }
+        let (kept, judged) = Default::default();
+        Self { judge, executor, platform, documents, inputs, outputs, verdicts, kept, judged }
     }
 
     /// The contract, as `schema.graphql` holds it.
@@ -174,39 +214,88 @@ impl Schema {
         sdl
     }
 
+    /// How often the verdict on a document was kept, and how often it was not.
+    pub fn documents(&self) -> (u64, u64) {
+        (self.kept.load(Ordering::Relaxed), self.judged.load(Ordering::Relaxed))
+    }
+
     /// Judges what a client asks for, on behalf of a caller.
     ///
     /// # Errors
     /// Why it may not run.
-    pub async fn prepare(&self, asked: Asked, caller: Caller, origin: Origin) -> Result<Ready, Refused> {
-        let verdict = self.verdict(&asked.query).await;
-        let accepted = match &*verdict {
-            Verdict::Accepted(accepted) => accepted,
-            Verdict::Refused(refused) => return Err(refused.clone()),
+    pub async fn prepare(&self, mut asked: Asked, caller: Caller, origin: Origin) -> Result<Ready, Refused> {
+        let payer = Payer::of(&self.platform, caller, &origin);
+        let found = match self.documents.find(&asked, caller) {
+            Ok(found) => found,
+            // What is wrong costs little, but it costs.
+            Err(refused) => return Err(payer.pay(&self.platform, 1, None).await.err().unwrap_or(refused)),
         };
-        let operation = guard::choose(&accepted.document, asked.operation_name.as_deref())?;
-        let variables =
-            self.inputs.coerce(&operation.node.variable_definitions, asked.variables.unwrap_or_default())?;
-        let kind = operation.node.ty;
-        let operation_name = guard::name_of(&accepted.document, &operation.node).map(str::to_owned);
-        let mut request = Request::new(asked.query).variables(variables);
+        let (verdict, before) = match self.verdict(&found.text) {
+            Some(verdict) => (verdict, None),
+            // Judging is the dear part: it is paid for before.
+            None => {
+                let before = payer.pay(&self.platform, 1, None).await?;
+                (self.judged(&found.text).await, Some(before))
+            }
+        };
+        let weighed = verdict.and_then(|accepted| self.weigh(accepted, &mut asked));
+        let points = weighed.as_ref().map_or(1, |weighed| weighed.points);
+        let paid = payer.pay(&self.platform, points, before).await?;
+        let Weighed { accepted, variables, operation, operation_name, .. } = weighed?;
+        if let Some(hash) = found.keep_as {
+            self.documents.keep(caller, hash, found.text);
+        }
+        let mut request = Request::new("").variables(variables);
         request.operation_name = asked.operation_name;
         request.set_parsed_query(accepted.document.clone());
         let batches = Batches::default();
-        let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin);
-        Ok(Ready { request, operation: kind, operation_name, batches })
+        let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin).data(paid);
+        Ok(Ready { request, operation, operation_name, batches, paid, payer })
+    }
+
+    fn weigh(&self, accepted: Arc<Accepted>, asked: &mut Asked) -> Result<Weighed, Refused> {
+        let operation = &guard::choose(&accepted.document, asked.operation_name.as_deref())?.node;
+        let given = asked.variables.take().unwrap_or_default();
+        let variables = self.inputs.coerce(&operation.variable_definitions, given)?;
+        let weight = guard::weigh(&accepted.document, operation, &variables, &self.platform.config.limits)?;
+        let operation_name = guard::name_of(&accepted.document, operation).map(str::to_owned);
+        let (operation, points) = (operation.ty, weight.points());
+        Ok(Weighed { accepted, variables, operation, operation_name, points })
     }
 
     /// Runs a query or a mutation.
     pub async fn execute(&self, ready: Ready) -> Response {
         let answer = stream::once(self.executor.execute(ready.request)).boxed();
         // The stream has one answer.
-        Driven::new(answer, ready.batches).next().await.unwrap_or_default()
+        ready.paid.on(Driven::new(answer, ready.batches).next().await.unwrap_or_default())
     }
 
-    /// Runs any operation as a stream of answers.
+    /// Runs any operation as a stream of answers, of which the first tells the cost. Those of more than a point are paid
+    /// for one by one: the stream ends with what cannot be paid, and its client goes on from its cursor later.
     pub fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
-        Driven::new(self.executor.execute_stream(ready.request), ready.batches).boxed()
+        let Ready { request, batches, paid, payer, .. } = ready;
+        let mut first = Some(paid);
+        let answers = Driven::new(self.executor.execute_stream(request), batches);
+        let told = answers.map(move |answer| match first.take() {
+            Some(paid) => (true, paid.on(answer)),
+            None => (false, answer),
+        });
+        if paid.points() == 1 {
+            return told.map(|(_, answer)| answer).boxed();
+        }
+        let state = Some((told.boxed(), payer, self.platform.clone()));
+        let dear = stream::unfold(state, move |state| async move {
+            let (mut told, payer, platform) = state?;
+            let (is_paid, answer) = told.next().await?;
+            if is_paid {
+                return Some((answer, Some((told, payer, platform))));
+            }
+            match payer.pay(&platform, paid.points(), None).await {
+                Ok(_) => Some((answer, Some((told, payer, platform)))),
+                Err(refused) => Some((Response::from_errors(refused.errors), None)),
+            }
+        });
+        dear.boxed()
     }
 
     /// One loader set per request, bound to the viewer: there is none without.
@@ -219,16 +308,16 @@ impl Schema {
             .data(DataLoader::new(AttachmentLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
     }
 
-    async fn verdict(&self, query: &str) -> Arc<Verdict> {
-        let hash = sha256(query.as_bytes());
-        if let Some(verdict) = self.verdicts.get(&hash) {
-            return verdict;
-        }
-        let verdict = Arc::new(match self.judge(query).await {
-            Ok(accepted) => Verdict::Accepted(accepted),
-            Err(refused) => Verdict::Refused(refused),
-        });
-        self.verdicts.insert(hash, verdict.clone());
+    fn verdict(&self, query: &str) -> Option<Verdict> {
+        let verdict = self.verdicts.get(&sha256(query.as_bytes()))?;
+        self.kept.fetch_add(1, Ordering::Relaxed);
+        Some(verdict)
+    }
+
+    async fn judged(&self, query: &str) -> Verdict {
+        self.judged.fetch_add(1, Ordering::Relaxed);
+        let verdict = self.judge(query).await.map(Arc::new);
+        self.verdicts.insert(sha256(query.as_bytes()), verdict.clone());
         verdict
     }
 
@@ -237,6 +326,10 @@ impl Schema {
         tokens::check(query, limits)?;
         let document = guard::parse(query)?;
         let keys_are_unique = guard::check(&document, limits)?;
+        if !self.platform.config.introspection() && guard::introspects(&document) {
+            let message = "The schema may not be asked for here (INTROSPECTION): read schema.graphql.";
+            return Err(Refused::with("FORBIDDEN", message));
+        }
         let mut request = Request::new("");
         request.set_parsed_query(document.clone());
         // Rules that look at values see them at coercion; here every variable is absent.

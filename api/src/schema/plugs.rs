@@ -5,6 +5,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{
     accounts::graphql::{User, UserProfile},
+    analytics::graphql::UserAnalytics,
     attachments::{
         self,
         graphql::{TaskAttachments, UserAttachments},
@@ -45,6 +46,11 @@ impl User {
     #[graphql(flatten)]
     async fn plug_reminders(&self) -> UserReminders {
         UserReminders(self.user_id)
+    }
+
+    #[graphql(flatten)]
+    async fn plug_analytics(&self) -> UserAnalytics {
+        UserAnalytics(self.clone())
     }
 
     #[graphql(flatten)]

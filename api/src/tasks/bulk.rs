@@ -10,6 +10,7 @@ use sea_orm::{
 use super::{change, graphql::TaskStatus, rules};
 use crate::platform::{
     Platform,
+    bus::Hint,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input,
@@ -82,6 +83,7 @@ pub(super) async fn run(platform: &Platform, viewer: Viewer, ids: &[ID], act: Ac
                         .col_expr(row::Column::UpdatedAt, Expr::value(now))
                         .filter(row::Column::UserId.eq(viewer.user_id))
                         .filter(row::Column::Id.is_in(wanted));
+                    tx.hint_after_commit(Hint::Figures(viewer.user_id));
                     Ok(moved.exec_with_returning(&*tx).await?)
                 }
             }

@@ -17,9 +17,10 @@ use super::{
 };
 use crate::{
     accounts,
-    notifications::record::{NewNotification, record},
+    notifications::{self, record::NewNotification},
     platform::{
         Platform,
+        bus::Hint,
         change::{Changed, patched},
         clock::Instant,
         db::Tx,
@@ -133,6 +134,25 @@ pub(super) async fn set_status_in(
     let status = Some(status.into());
     let patch = Patch { title: None, description: None, link: None, due: None, priority: None, category: None, status };
     change_in(platform, tx, viewer, before, patch).await
+}
+
+/// Sets the status of tasks in a transaction of the caller's, and tells what came of it.
+///
+/// # Errors
+/// As the mutations have them.
+pub async fn set_statuses_in(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    ids: &[TaskId],
+    status: TaskStatus,
+) -> Result<(), Refusal> {
+    let mut told = Vec::new();
+    for id in ids {
+        let before = lock(tx, viewer, *id).await?;
+        told.extend(set_status_in(platform, tx, viewer, before, status).await?.told);
+    }
+    Ok(tell(platform, tx, told).await?)
 }
 
 async fn change(
@@ -265,8 +285,7 @@ async fn move_to(
 /// Tells what changes came to. The last thing in a transaction: everyone locks jobs, deliveries, reminders and then the
 /// counter, so that nobody waits in a circle.
 pub(super) async fn tell(platform: &Platform, tx: &Tx, told: Vec<NewNotification>) -> Result<(), Fault> {
-    record(platform, tx, told).await?;
-    Ok(())
+    notifications::tell(platform, tx, told).await
 }
 
 fn congratulation(task: &row::Model) -> NewNotification {
@@ -292,5 +311,6 @@ async fn save(tx: &Tx, before: &row::Model, mut task: row::ActiveModel, now: Ins
     task.id = Unchanged(before.id);
     task.version = Set(before.version + 1);
     task.updated_at = Set(now);
+    tx.hint_after_commit(Hint::Figures(before.user_id));
     Ok(task.update(&**tx).await?)
 }

@@ -13,6 +13,7 @@ use crate::{
     accounts,
     platform::{
         Platform,
+        bus::Hint,
         db::Tx,
         error::{Fault, Refusal, UserError, UserErrorCode as Code},
         idempotency::IdempotencyKey,
@@ -38,6 +39,19 @@ pub(super) async fn create(platform: &Platform, viewer: Viewer, input: TaskCreat
     let new = parse(platform, input)?;
     let parts = platform.clone();
     platform.db.write(move |tx| async move { insert(&parts, &tx, viewer, new).await }).await
+}
+
+/// Makes a task in a transaction of the caller's.
+///
+/// # Errors
+/// As the mutation has them.
+pub async fn create_in(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    input: TaskCreateInput,
+) -> Result<row::Model, Refusal> {
+    insert(platform, tx, viewer, parse(platform, input)?).await
 }
 
 fn parse(platform: &Platform, input: TaskCreateInput) -> Result<NewTask, Refusal> {
@@ -100,6 +114,7 @@ async fn insert(platform: &Platform, tx: &Tx, viewer: Viewer, new: NewTask) -> R
         }
         _ => error.into(),
     })?;
+    tx.hint_after_commit(Hint::Figures(task.user_id));
     search::index(tx, task.user_id, task.id, &task.title, task.description.as_deref()).await?;
     if task.due_at.is_some() {
         due::plan(platform, tx, &task).await?;

@@ -4,17 +4,18 @@
 
 use std::collections::HashMap;
 
-use chrono::TimeDelta;
 use entity::{TaskId, notification, task as row};
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 
 use crate::{
-    notifications::record::{NewNotification, record},
+    accounts,
+    notifications::{self, record::NewNotification},
     platform::{
         Platform,
+        clock::span,
         db::Tx,
         error::Fault,
-        jobs::{self, Engine, Failure, Held, NewJob},
+        jobs::{self, ByHand, Engine, Held, NewJob},
     },
 };
 
@@ -25,8 +26,8 @@ const OVERDUE: &str = "tasks.overdue";
 
 /// Registers the jobs of this room.
 pub fn register_jobs(engine: &mut Engine) {
-    engine.batches(UPCOMING, |platform, held| tell(platform, held, notification::Kind::Upcoming));
-    engine.batches(OVERDUE, |platform, held| tell(platform, held, notification::Kind::Overdue));
+    engine.transactions(UPCOMING, |platform, tx, held| tell(platform, tx, held, notification::Kind::Upcoming));
+    engine.transactions(OVERDUE, |platform, tx, held| tell(platform, tx, held, notification::Kind::Overdue));
 }
 
 /// Writes down when a task that was made or changed is to be told of. What has passed already is not: whoever sets a
@@ -35,7 +36,7 @@ pub(super) async fn plan(platform: &Platform, tx: &Tx, task: &row::Model) -> Res
     let now = platform.clock.now();
     let open = task.deleted_at.is_none() && task.status != row::Status::Completed;
     let due_at = task.due_at.filter(|_| open);
-    let lead = TimeDelta::from_std(platform.config.limits.upcoming_lead).unwrap_or_default();
+    let lead = span(platform.config.limits.upcoming_lead);
     let moments = [(UPCOMING, due_at.map(|at| at - lead)), (OVERDUE, due_at)];
     let (mut work, mut over) = (Vec::new(), Vec::new());
     for (kind, at) in moments {
@@ -52,26 +53,39 @@ pub(super) async fn plan(platform: &Platform, tx: &Tx, task: &row::Model) -> Res
     Ok(jobs::enqueue(platform, tx, &work).await?)
 }
 
-async fn tell(platform: Platform, held: Vec<Held>, kind: notification::Kind) -> Vec<(Held, Failure)> {
-    let (parts, jobs) = (platform.clone(), held.clone());
-    match platform.db.write(move |tx| async move { tell_in(&parts, &tx, &jobs, kind).await }).await {
-        Ok(()) => Vec::new(),
-        Err(fault) => {
-            tracing::warn!(?fault, "due tasks could not be told of; it is tried again");
-            held.into_iter().map(|job| (job, Failure::Busy("The service was busy.".into()))).collect()
+/// Tells in the app alone what was due, by hand.
+///
+/// # Errors
+/// When the database fails.
+pub async fn settle_by_hand(platform: &Platform, tx: &Tx, by: &ByHand<'_>) -> Result<(), Fault> {
+    for (job, kind) in [(UPCOMING, notification::Kind::Upcoming), (OVERDUE, notification::Kind::Overdue)] {
+        let mut after = None;
+        loop {
+            let due = by.jobs(tx, job, after).await?;
+            let Some(last) = due.last() else { break };
+            after = Some(last.id);
+            // What quiet hours still held was told to nobody: it stays, and is told.
+            let due = accounts::not_held(platform, tx, due, by).await?;
+            let told = end(tx, due, kind).await?;
+            notifications::show(platform, tx, told).await?;
         }
     }
+    Ok(())
 }
 
-async fn tell_in(platform: &Platform, tx: &Tx, held: &[Held], kind: notification::Kind) -> Result<(), Fault> {
-    let ours = jobs::finish(tx, held).await?;
+async fn tell(platform: Platform, tx: Tx, held: Vec<Held>, kind: notification::Kind) -> Result<(), Fault> {
+    let told = end(&tx, held, kind).await?;
+    notifications::tell(&platform, &tx, told).await
+}
+
+/// Ends the jobs. What is to be told of those that were still ours.
+async fn end(tx: &Tx, held: Vec<Held>, kind: notification::Kind) -> Result<Vec<NewNotification>, Fault> {
+    let ours = jobs::finish(tx, &held).await?;
     let due: Vec<&Held> = held.iter().filter(|job| ours.contains(&job.id)).collect();
     let ids = due.iter().map(|job| TaskId::from_uuid(job.subject_id));
     let tasks = row::Entity::find().filter(row::Column::Id.is_in(ids)).filter(row::Column::DeletedAt.is_null());
     let tasks: HashMap<_, _> = tasks.all(&**tx).await?.into_iter().map(|task| (task.id.uuid(), task)).collect();
-    let told = due.iter().filter_map(|job| notification_of(tasks.get(&job.subject_id)?, kind)).collect();
-    record(platform, tx, told).await?;
-    Ok(())
+    Ok(due.iter().filter_map(|job| notification_of(tasks.get(&job.subject_id)?, kind)).collect())
 }
 
 fn notification_of(task: &row::Model, kind: notification::Kind) -> Option<NewNotification> {

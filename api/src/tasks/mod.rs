@@ -17,7 +17,9 @@ mod search;
 mod trash;
 
 pub use self::{
-    due::register_jobs,
+    change::set_statuses_in,
+    create::create_in,
+    due::{register_jobs, settle_by_hand},
     export::{export, export_completions},
     graphql::Task,
     trash::sweep,

@@ -1,17 +1,17 @@
 //! Deleted tasks: brought back, or purged for good.
 
-use chrono::TimeDelta;
 use entity::{TaskId, task as row};
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, QueryOrder,
     QuerySelect, sea_query::LockType,
 };
 
-use super::due;
+use super::{completion_log, due};
 use crate::platform::{
     Platform,
+    bus::Hint,
     change::Changed,
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::{Fault, Refusal},
     facts::{TaskChange, TaskChanged},
@@ -24,7 +24,7 @@ const BATCH: u64 = 1;
 
 /// Since when a task may have been deleted to be brought back still.
 pub(super) fn kept_since(platform: &Platform) -> Instant {
-    platform.clock.now() - TimeDelta::from_std(platform.config.limits.trash_lifetime).unwrap_or_default()
+    platform.clock.now() - span(platform.config.limits.trash_lifetime)
 }
 
 /// Brings a deleted task back, with the reminders that still lie ahead.
@@ -46,6 +46,7 @@ pub(super) async fn restore(platform: &Platform, viewer: Viewer, id: TaskId) -> 
             back.deleted_at = Set(None);
             back.version = Set(version);
             back.updated_at = Set(now);
+            tx.hint_after_commit(Hint::Figures(viewer.user_id));
             let back = back.update(&*tx).await?;
             due::plan(&parts, &tx, &back).await?;
             // What completing it ended stays ended.
@@ -91,6 +92,7 @@ async fn purge_in(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(),
         let fact = TaskChanged { task_id: task.id, user_id: task.user_id, change };
         platform.facts.task_changed(platform, tx, fact).await?;
     }
+    tx.hint_after_commit(Hint::Figures(task.user_id));
     row::Entity::delete_by_id(task.id).exec(&**tx).await?;
     Ok(())
 }
@@ -100,6 +102,7 @@ async fn purge_in(platform: &Platform, tx: &Tx, task: &row::Model) -> Result<(),
 /// # Errors
 /// When the database fails.
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
+    completion_log::catch_up(platform).await?;
     loop {
         let parts = platform.clone();
         let purged = platform

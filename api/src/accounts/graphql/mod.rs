@@ -18,7 +18,7 @@ use crate::{
     platform::{
         Platform,
         error::{Fault, Refusal},
-        scalars::{DateTime, TimeZone},
+        scalars::{DateTime, LocalTime, TimeZone},
         viewer::Caller,
     },
 };
@@ -42,6 +42,15 @@ impl User {
     pub fn with_id(user_id: UserId) -> Self {
         Self { id: ID(user_id.to_string()), user_id, row: Arc::default() }
     }
+
+    /// The person's row: one statement, however many ask for it in a request.
+    ///
+    /// # Errors
+    /// UNAUTHENTICATED when the account is gone.
+    pub async fn row(&self, ctx: &Context<'_>) -> Result<&user::Model, Fault> {
+        let db = ctx.data_unchecked::<Platform>().db.read();
+        self.row.get_or_try_init(|| super::person(db, self.user_id)).await
+    }
 }
 
 impl From<user::Model> for User {
@@ -55,8 +64,7 @@ pub struct UserProfile(pub User);
 
 impl UserProfile {
     async fn row(&self, ctx: &Context<'_>) -> Result<&user::Model, Fault> {
-        let db = ctx.data_unchecked::<Platform>().db.read();
-        self.0.row.get_or_try_init(|| super::person(db, self.0.user_id)).await
+        self.0.row(ctx).await
     }
 }
 
@@ -126,10 +134,34 @@ impl UserProfile {
         Ok(self.row(ctx).await?.email_lead_minutes)
     }
 
+    /// The time of the local day at which the morning digest goes out: a mail with the tasks that are due on that day,
+    /// unless there are none. Null: the person wants none.
+    async fn morning_digest_at(&self, ctx: &Context<'_>) -> Result<Option<LocalTime>, Fault> {
+        Ok(self.row(ctx).await?.digest_minute.map(LocalTime))
+    }
+
+    /// When no mail and no push message of a notification is sent: they are held, and go out as one mail when it is
+    /// over. The list in the app, the morning digest and mails about the account are not held. Null: there is no such
+    /// time.
+    async fn quiet_hours(&self, ctx: &Context<'_>) -> Result<Option<QuietHours>, Fault> {
+        let row = self.row(ctx).await?;
+        let hours = row.quiet_from_minute.zip(row.quiet_to_minute);
+        Ok(hours.map(|(from, to)| QuietHours { starts_at: LocalTime(from), ends_at: LocalTime(to) }))
+    }
+
     /// When the account was made.
     async fn created_at(&self, ctx: &Context<'_>) -> Result<DateTime, Fault> {
         Ok(DateTime(self.row(ctx).await?.created_at))
     }
+}
+
+/// When no mail and no push message of a notification is sent.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct QuietHours {
+    /// From this time of the local day on.
+    starts_at: LocalTime,
+    /// Until this one: of the next day when it is earlier than the first.
+    ends_at: LocalTime,
 }
 
 /// A login on one device.
@@ -258,6 +290,19 @@ pub struct ProfileUpdateInput {
     /// How many minutes before a reminder's moment its mail goes out: 0 (the moment itself) to 10080 (a week). It holds
     /// for reminders that are planned from now on.
     email_lead_minutes: Option<i32>,
+    /// At which time of the local day the morning digest goes out: the tasks that are due on that day. Null: none.
+    morning_digest_at: MaybeUndefined<LocalTime>,
+    /// When no mail and no push message of a notification is sent. Null: there is no such time.
+    quiet_hours: MaybeUndefined<QuietHoursInput>,
+}
+
+/// When no mail and no push message of a notification is sent.
+#[derive(InputObject)]
+pub struct QuietHoursInput {
+    /// From this time of the local day on.
+    starts_at: LocalTime,
+    /// Until this one: of the next day when it is earlier than the first.
+    ends_at: LocalTime,
 }
 
 payload! {
@@ -289,8 +334,20 @@ impl ProfileMutations {
         input: ProfileUpdateInput,
     ) -> Result<ProfileUpdatePayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        let ProfileUpdateInput { name, username, bio, time_zone, locale, email_lead_minutes } = input;
-        let patch = ProfilePatch { name, username, bio, time_zone, locale, email_lead_minutes };
+        // Destructured whole, so that a new field cannot be forgotten.
+        let ProfileUpdateInput {
+            name,
+            username,
+            bio,
+            time_zone,
+            locale,
+            email_lead_minutes,
+            morning_digest_at,
+            quiet_hours,
+        } = input;
+        let quiet_hours = quiet_hours.map_value(|QuietHoursInput { starts_at, ends_at }| (starts_at, ends_at));
+        let patch =
+            ProfilePatch { name, username, bio, time_zone, locale, email_lead_minutes, morning_digest_at, quiet_hours };
         ProfileUpdatePayload::answer(accounts(ctx).update_profile(viewer, patch).await.map(User::from))
     }
 

@@ -28,7 +28,7 @@ use super::{
     session::{lock_fresh, lock_person},
 };
 use crate::platform::{
-    clock::Instant,
+    clock::{Instant, span},
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
     input,
@@ -117,7 +117,7 @@ impl Accounts {
         let again = purpose == Purpose::Reauthentication;
         let url = provider.authorization_url(&round, &self.redirect_uri(), again).await?;
         let now = self.platform.clock.now();
-        let expires_at = now + TimeDelta::from_std(self.platform.config.oidc.round_lifetime).unwrap_or_default();
+        let expires_at = now + span(self.platform.config.oidc.round_lifetime);
         let new = row::ActiveModel {
             state_hash: Set(secret::sha256(round.state.as_bytes()).to_vec()),
             browser_hash: Set(secret::sha256(browser.as_bytes()).to_vec()),
@@ -310,7 +310,8 @@ impl Accounts {
             email_key: email.key().to_owned(),
             password_hash: None,
         };
-        Ok(make_person(&self.platform, tx, new).await?)
+        let made = make_person(&self.platform, tx, new).await?;
+        Ok(made.ok_or_else(|| Fault::Unavailable("an account with this address was made in the same instant".into()))?)
     }
 
     async fn link(&self, tx: &Tx, person: &user::Model, vouched: &Vouched) -> Result<(), Refusal> {

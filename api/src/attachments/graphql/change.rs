@@ -193,7 +193,7 @@ impl AttachmentMutations {
         let request = format!("attachmentUploadsCreate {input:?}");
         let AttachmentUploadsCreateInput { task_id, files, idempotency_key } = input;
         let target = input::id::<TaskId>("taskId", &task_id).map(Target::Task);
-        let uploads = announce(platform, viewer, target, files, idempotency_key, request).await;
+        let uploads = announce(platform, viewer, target, listed(files), idempotency_key, request).await;
         AttachmentUploadsCreatePayload::answer(uploads)
     }
 
@@ -221,7 +221,7 @@ impl AttachmentMutations {
         let (platform, viewer) = asked(ctx)?;
         let AttachmentsCreateInput { task_id, files, idempotency_key } = input;
         let target = input::id::<TaskId>("taskId", &task_id).map(Target::Task);
-        let created = receive(ctx, platform, viewer, target, files, idempotency_key).await;
+        let created = receive(ctx, platform, viewer, target, listed(files), idempotency_key).await;
         AttachmentsCreatePayload::answer(created.map(|rows| rows.into_iter().map(Into::into).collect()))
     }
 
@@ -249,7 +249,7 @@ impl AttachmentMutations {
         let (platform, viewer) = asked(ctx)?;
         let request = format!("avatarUploadCreate {input:?}");
         let AvatarUploadCreateInput { file, idempotency_key } = input;
-        let uploads = announce(platform, viewer, Ok(Target::Avatar), vec![file], idempotency_key, request).await;
+        let uploads = announce(platform, viewer, Ok(Target::Avatar), single(file), idempotency_key, request).await;
         let first = uploads.and_then(|uploads| uploads.into_iter().next().ok_or(Fault::NotFound("attachment").into()));
         AvatarUploadCreatePayload::answer(first)
     }
@@ -258,7 +258,7 @@ impl AttachmentMutations {
     async fn avatar_create(&self, ctx: &Context<'_>, input: AvatarCreateInput) -> Result<AvatarCreatePayload, Fault> {
         let (platform, viewer) = asked(ctx)?;
         let AvatarCreateInput { file, idempotency_key } = input;
-        let created = receive(ctx, platform, viewer, Ok(Target::Avatar), vec![file], idempotency_key).await;
+        let created = receive(ctx, platform, viewer, Ok(Target::Avatar), single(file), idempotency_key).await;
         let first = created.and_then(|rows| rows.into_iter().next().ok_or(Fault::NotFound("attachment").into()));
         AvatarCreatePayload::answer(first.map(Into::into))
     }
@@ -274,12 +274,22 @@ fn asked<'a>(ctx: &Context<'a>) -> Result<(&'a Platform, Viewer), Fault> {
     Ok((ctx.data_unchecked::<Platform>(), ctx.data_unchecked::<Caller>().viewer()?))
 }
 
+/// The files of a list, each with its place in the input.
+fn listed<T>(files: Vec<T>) -> Vec<(String, T)> {
+    files.into_iter().enumerate().map(|(index, file)| (format!("files.{index}"), file)).collect()
+}
+
+/// The one file of an input, with its place.
+fn single<T>(file: T) -> Vec<(String, T)> {
+    vec![("file".to_owned(), file)]
+}
+
 /// Announces files and signs where they go.
 async fn announce(
     platform: &Platform,
     viewer: Viewer,
     target: Result<Target, UserError>,
-    files: Vec<AttachmentFileInput>,
+    files: Vec<(String, AttachmentFileInput)>,
     key: Option<String>,
     request: String,
 ) -> Result<Vec<AttachmentUpload>, Refusal> {
@@ -287,10 +297,8 @@ async fn announce(
     let target = mistakes.take(target);
     let key = mistakes.take(IdempotencyKey::parse(key, || request));
     mistakes.take(count(platform, files.len()));
-    let single = target == Some(Target::Avatar);
     let mut new = Vec::with_capacity(files.len());
-    for (index, file) in files.into_iter().enumerate() {
-        let field = if single { "file".to_owned() } else { format!("files.{index}") };
+    for (field, file) in files {
         new.extend(parse(platform, &field, file, &mut mistakes));
     }
     mistakes.none()?;
@@ -359,7 +367,7 @@ async fn receive(
     platform: &Platform,
     viewer: Viewer,
     target: Result<Target, UserError>,
-    files: Vec<Upload>,
+    files: Vec<(String, Upload)>,
     key: Option<String>,
 ) -> Result<Vec<row::Model>, Refusal> {
     let mut mistakes = Mistakes::default();
@@ -369,7 +377,6 @@ async fn receive(
     let Some(target) = target else {
         return Err(Fault::Internal("an input without mistakes has every field".into()).into());
     };
-    let field = if target == Target::Avatar { "file" } else { "files" };
-    let files = receive::named(ctx.data_opt::<Uploads>(), field, &files)?;
+    let files = receive::named(ctx.data_opt::<Uploads>(), files)?;
     receive::receive(platform, viewer, target, files, key).await
 }

@@ -40,7 +40,7 @@ impl PushSubscription {
         Self {
             id: ID(row.id.to_string()),
             service: host.unwrap_or_default(),
-            current: subscribe::is_current(&row, viewer.session_id),
+            current: row.session_id == viewer.session_id,
             created_at: DateTime(row.created_at),
             last_used_at: row.last_used_at.map(DateTime),
         }
@@ -160,7 +160,7 @@ async fn test(platform: &Platform, viewer: Viewer) -> Result<i32, Refusal> {
     let limit = Limit { name: "push test", most: config.test_limit, window: config.test_window };
     platform.limiter.take(limit, &[(viewer.user_id.to_string(), 1)]).await?.keep().await;
     let message = PushMessage {
-        kind: "TEST",
+        kind: "TEST".into(),
         title: "It works".into(),
         body: "Reminders will come like this.".into(),
         path: "/".into(),

@@ -10,6 +10,7 @@ use super::subscribe::{self, Learned};
 use crate::platform::{
     Platform,
     error::Fault,
+    jobs::Failure,
     push::{Message, Outcome, Urgency},
 };
 
@@ -21,8 +22,8 @@ const TEXT: usize = 300;
 /// A message for the person's browsers.
 #[derive(Clone, Debug)]
 pub struct PushMessage {
-    /// What it is: `REMINDER`, `TEST`.
-    pub kind: &'static str,
+    /// What it is: the type of the notification, or `TEST`.
+    pub kind: String,
     pub title: String,
     pub body: String,
     /// Where a click leads: a path of the front end.
@@ -49,6 +50,21 @@ pub enum Sent {
     },
     /// None took it, and none will.
     Never(String),
+}
+
+impl Sent {
+    /// Whether a try is over; else, why it is not.
+    ///
+    /// # Errors
+    /// When no browser's push service took it.
+    pub fn taken(self) -> Result<(), Failure> {
+        match self {
+            Self::To(_) | Self::Nowhere => Ok(()),
+            Self::Later { error, answered: true, retry_after } => Err(Failure::Refused(error, retry_after)),
+            Self::Later { error, answered: false, .. } => Err(Failure::Unreachable(error)),
+            Self::Never(error) => Err(Failure::Permanent(error)),
+        }
+    }
 }
 
 /// Sends a message to every browser of a person. One that took it is enough.

@@ -1,6 +1,6 @@
 //! Registering a browser, and taking it back.
 
-use entity::{PushSubscriptionId, SessionId, UserId, push_subscription as row, session};
+use entity::{PushSubscriptionId, UserId, push_subscription as row, session};
 use sea_orm::{
     ActiveValue::Set,
     ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, Select,
@@ -134,9 +134,4 @@ impl Learned {
             })
             .await
     }
-}
-
-/// Whose browsers these are, for those that are shown as one's own.
-pub(super) fn is_current(row: &row::Model, session: SessionId) -> bool {
-    row.session_id == session
 }

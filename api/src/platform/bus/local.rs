@@ -10,6 +10,7 @@ use entity::{SessionId, UserId};
 use tokio::sync::{Notify, broadcast, watch};
 
 use super::Hint;
+use crate::platform::cache::Generations;
 
 /// How often whoever has a session open looks while the ends of sessions on other instances are not heard.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -19,11 +20,17 @@ pub struct Local {
     people: Mutex<HashMap<UserId, watch::Sender<()>>>,
     jobs: Mutex<HashMap<&'static str, Arc<Notify>>>,
     sessions: broadcast::Sender<Option<SessionId>>,
+    pub(super) generations: Generations,
 }
 
 impl Default for Local {
     fn default() -> Self {
-        Self { people: Mutex::default(), jobs: Mutex::default(), sessions: broadcast::Sender::new(1024) }
+        Self {
+            people: Mutex::default(),
+            jobs: Mutex::default(),
+            sessions: broadcast::Sender::new(1024),
+            generations: Generations::default(),
+        }
     }
 }
 
@@ -40,6 +47,7 @@ impl Local {
                 // No receiver: nobody has anything open.
                 let _ = self.sessions.send(Some(session));
             }
+            Hint::Figures(user) => self.generations.end(user),
         }
     }
 
@@ -53,6 +61,7 @@ impl Local {
     /// Hints were missed: everyone looks, and at sessions once more a moment later, when nobody believes any more what
     /// they knew before.
     pub(super) fn wake_all(self: &Arc<Self>) {
+        self.generations.end_all();
         let local = Arc::downgrade(self);
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_millis(1_500)).await;

@@ -1,4 +1,5 @@
-//! Hints between the parts of the system: that a person's stream has grown, that work is due, that a session ended.
+//! Hints between the parts of the system: that a person's stream has grown, that work is due, that a session ended, that
+//! what is counted of a person is another number now.
 //! Promise: a hint carries no data and may be lost; whoever waits for one also looks by itself now and then.
 
 mod local;
@@ -11,7 +12,7 @@ use tokio::sync::{Notify, broadcast};
 
 pub use self::local::PersonHints;
 use self::{local::Local, shared::Shared};
-use super::{config::Config, random::Random};
+use super::{cache::Generations, config::Config, random::Random};
 
 /// What happened, so that whoever waits looks at the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,13 +23,19 @@ pub enum Hint {
     Jobs(&'static str),
     /// This session ended.
     SessionEnded(SessionId),
+    /// What is counted of this person has changed: what is kept of it is not true any more.
+    Figures(UserId),
 }
 
 /// Where hints go. Cheap to clone.
 #[derive(Clone)]
 pub enum Bus {
     /// To everyone in this process.
-    InProcess(Arc<Local>),
+    InProcess {
+        local: Arc<Local>,
+        /// Whether there are no other instances: SQLite serves one process.
+        alone: bool,
+    },
     /// To everyone in this process at once, and to other instances through Redis.
     Redis(Arc<Shared>),
 }
@@ -43,10 +50,11 @@ impl Bus {
             None => {
                 let local = Arc::<Local>::default();
                 // There may be other instances, which are not heard: who has a session open looks now and then.
-                if config.database.is_postgres() {
+                let alone = !config.database.is_postgres();
+                if !alone {
                     local.look_now_and_then(|| true);
                 }
-                Ok(Self::InProcess(local))
+                Ok(Self::InProcess { local, alone })
             }
             Some(url) => Ok(Self::Redis(Arc::new(Shared::new(url, &config.shared.redis_prefix, random)?))),
         }
@@ -54,7 +62,7 @@ impl Bus {
 
     fn local(&self) -> &Arc<Local> {
         match self {
-            Self::InProcess(local) => local,
+            Self::InProcess { local, .. } => local,
             Self::Redis(shared) => &shared.local,
         }
     }
@@ -70,9 +78,22 @@ impl Bus {
     /// Whether hints of other instances are heard now. While they are not, whoever must know soon looks by itself.
     pub fn is_healthy(&self) -> bool {
         match self {
-            Self::InProcess(_) => true,
+            Self::InProcess { .. } => true,
             Self::Redis(shared) => shared.is_healthy(),
         }
+    }
+
+    /// Whether a change on any instance is heard here now: there are no others, or their hints come through.
+    pub fn hears_all(&self) -> bool {
+        match self {
+            Self::InProcess { alone, .. } => *alone,
+            Self::Redis(shared) => shared.is_healthy(),
+        }
+    }
+
+    /// Which figures of a person are of today: a hint makes those from before it stale, here at once.
+    pub fn generations(&self) -> &Generations {
+        &self.local().generations
     }
 
     /// Wakes whenever something of this person that can be followed changes, from now on.

@@ -68,6 +68,7 @@ impl Shared {
             Hint::Person(user) => format!("{} n {}", self.instance, user.uuid().simple()),
             Hint::Jobs(kind) => format!("{} j {kind}", self.instance),
             Hint::SessionEnded(session) => format!("{} s {}", self.instance, session.uuid().simple()),
+            Hint::Figures(user) => format!("{} f {}", self.instance, user.uuid().simple()),
         };
         if let Err(TrySendError::Full(_)) = self.outgoing.try_send(message) {
             self.lost.store(true, Ordering::Release);
@@ -153,6 +154,7 @@ fn pass_on(local: &Arc<Local>, message: &str) {
     match (kind, Uuid::parse_str(what)) {
         (Some("n"), Ok(user)) => local.pass(Hint::Person(UserId::from_uuid(user))),
         (Some("s"), Ok(session)) => local.pass(Hint::SessionEnded(SessionId::from_uuid(session))),
+        (Some("f"), Ok(user)) => local.pass(Hint::Figures(UserId::from_uuid(user))),
         (Some("j"), _) => local.pass_jobs(what),
         // A heartbeat, or a message of a newer version.
         _ => {}

@@ -4,7 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use secrecy::SecretString;
 
-use super::read;
+use super::{
+    declare::{Setting, SettingsOf},
+    read,
+};
+use crate::platform::crash::CrashAt;
 
 /// Where the program runs, and so how strict it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,44 +26,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-/// A setting as the reference lists it.
-#[derive(Clone, Copy, Debug)]
-pub struct Setting {
-    pub name: &'static str,
-    pub default: &'static str,
-    pub doc: &'static str,
-}
-
-macro_rules! settings {
-    ($($(#[doc = $section_doc:literal])* $section:ident: $Section:ident {
-        $($(#[doc = $doc:literal])+ $name:ident => $field:ident: $ty:ty = $default:literal;)*
-    })*) => {
-        /// Every setting, in sections.
-        #[derive(Clone, Debug)]
-        pub struct Config { $($(#[doc = $section_doc])* pub $section: $Section,)* }
-
-        $($(#[doc = $section_doc])*
-        #[derive(Clone, Debug)]
-        pub struct $Section { $($(#[doc = $doc])+ pub $field: $ty,)* })*
-
-        /// Every setting in order, for the reference and for the names that a file may use.
-        pub const SETTINGS: &[Setting] = &[$($(Setting {
-            name: stringify!($name), default: $default, doc: concat!($($doc, "\n"),+),
-        },)*)*];
-
-        impl Config {
-            pub(super) fn parse(text_of: &dyn Fn(&str) -> Option<String>, problems: &mut Vec<String>) -> Option<Self> {
-                // Every section is read before any is missed, so that all problems are told.
-                $(let $section = {
-                    $(let $field = read::<$ty>(stringify!($name), $default, text_of, problems);)*
-                    (|| Some($Section { $($field: $field?,)* }))()
-                };)*
-                Some(Self { $($section: $section?,)* })
-            }
-        }
-    };
 }
 
 settings! {
@@ -216,6 +182,10 @@ settings! {
         MAIL_FROM => from: String = "Spacedly <hello@spacedly.localhost>";
         /// How long to wait for the mail server.
         SMTP_TIMEOUT => timeout: Duration = "30s";
+        /// After so many mails in a row that could not reach the mail server, the others wait until one gets through.
+        SMTP_BREAKER_AFTER => breaker_after: u32 = "3";
+        /// The longest wait until the mail server is tried again while it cannot be reached; the first is 1 s, and it doubles.
+        SMTP_BREAKER_LONGEST => breaker_longest: Duration = "30s";
     }
     /// Messages to browsers (Web Push).
     push: Push {
@@ -324,6 +294,30 @@ settings! {
         /// How many batches of a kind are worked on at the same time.
         JOB_CONCURRENCY => concurrency: usize = "4";
     }
+    /// What requests may cost, in points: see `rateLimit` in the schema.
+    budget: Budget {
+        /// Points that a person may spend in COST_WINDOW.
+        COST_BUDGET => person: u64 = "10000";
+        /// The same for who is not logged in, of each address (IPv6: its /64).
+        COST_BUDGET_ANONYMOUS => anonymous: u64 = "1000";
+        /// The time after which all points are there again; it begins with the first request.
+        COST_WINDOW => window: Duration = "1m";
+    }
+    /// Documents that are known by a hash or an id, and what may be asked of the schema itself.
+    documents: Documents {
+        /// Whether automatic persisted queries are taken (Apollo's protocol).
+        PERSISTED_QUERIES => automatic: bool = "true";
+        /// Bytes of them that are kept for all people together, and once more for all who are not logged in.
+        PERSISTED_QUERIES_BYTES => automatic_bytes: u64 = "16000000";
+        /// How long one is kept that nobody uses.
+        PERSISTED_QUERIES_IDLE => automatic_idle: Duration = "24h";
+        /// A JSON file of trusted documents: `{ "id": "document" }`, as graphql-codegen and Relay write it, or Apollo's manifest.
+        TRUSTED_DOCUMENTS => trusted: Option<PathBuf> = "";
+        /// Whether only trusted documents run.
+        TRUSTED_DOCUMENTS_ONLY => trusted_only: bool = "false";
+        /// Whether the schema may be asked for, and errors suggest names. Empty: in development only.
+        INTROSPECTION => introspection: Option<bool> = "";
+    }
     /// What a request may ask for.
     limits: Limits {
         /// Bytes of a request body.
@@ -374,6 +368,8 @@ settings! {
         SEARCH_LOOKUP => search_lookup: u64 = "1000";
         /// How long a deleted task can be brought back, before it is purged.
         TRASH_LIFETIME => trash_lifetime: Duration = "30d";
+        /// How long after its moment a reminder is marked as late.
+        REMINDER_LATE_AFTER => reminder_late_after: Duration = "1m";
         /// How long before its due moment a task is told of as due soon.
         UPCOMING_LEAD => upcoming_lead: Duration = "24h";
         /// How far ahead a reminder may lie.
@@ -387,24 +383,35 @@ settings! {
         /// How long finished registrations and sessions are kept before they are swept.
         SWEEP_AFTER => sweep_after: Duration = "24h";
     }
-    /// WebSockets.
+    /// What is counted of a person.
+    analytics: Analytics {
+        /// For how long an answer is kept at most, while nothing that it counts changes.
+        ANALYTICS_CACHE => cache: Duration = "5m";
+        /// The same while changes on other instances are not heard: several instances without REDIS_URL, or while Redis is away.
+        ANALYTICS_CACHE_UNHEARD => unheard: Duration = "5s";
+        /// Bytes of memory that the answers kept may take, about.
+        ANALYTICS_CACHE_BYTES => bytes: u64 = "64000000";
+    }
+    /// WebSockets and event streams (SSE), which count as sockets.
     sockets: Sockets {
-        /// How long a client may take to say `connection_init`.
+        /// How long a client may take to say `connection_init` on a socket.
         SOCKET_INIT_TIMEOUT => init_timeout: Duration = "5s";
-        /// How often the server pings.
+        /// How often the server pings; on an event stream with a comment, when nothing else was written.
         SOCKET_PING => ping: Duration = "30s";
-        /// Subscriptions on one socket.
+        /// Operations at once on one socket, or on one reserved event stream.
         SOCKET_SUBSCRIPTIONS => subscriptions: usize = "10";
-        /// Sockets of one person on one instance.
+        /// Sockets and event streams of one person on one instance, reserved ones included.
         SOCKETS_PER_USER => per_user: usize = "20";
-        /// Bytes of a message.
+        /// Bytes of a message on a socket.
         SOCKET_MESSAGE_LIMIT => message: usize = "64000";
+        /// How long an event stream that was reserved may wait to be opened.
+        STREAM_RESERVATION => reservation: Duration = "30s";
         /// How often a subscription looks by itself, besides the hints of the bus.
         SUBSCRIPTION_POLL => poll: Duration = "5s";
-        /// How long a slow reader may keep the server from writing.
+        /// How long a slow reader may keep the server from writing, on a socket or an event stream.
         SOCKET_WRITE_TIMEOUT => write_timeout: Duration = "10s";
     }
-    /// Logs and stopping.
+    /// Logs, health and stopping.
     operations: Operations {
         /// What is logged, in the syntax of tracing-subscriber's EnvFilter.
         LOG => log: String = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,lettre=warn,s3s=off";
@@ -412,5 +419,37 @@ settings! {
         LOG_FORMAT => log_format: Option<LogFormat> = "";
         /// How long running work may take to finish after SIGTERM.
         SHUTDOWN_TIMEOUT => shutdown_timeout: Duration = "30s";
+        /// How long after SIGTERM connections are still taken while `/health/ready` says no already, so that a proxy has time to see it. Empty: not at all in development, 5s in production.
+        SHUTDOWN_DELAY => shutdown_delay: Option<Duration> = "";
+        /// How long a part may take to answer when somebody asks for `/health/ready`, and the queue for `/metrics`.
+        HEALTH_TIMEOUT => health_timeout: Duration = "2s";
+        /// For how long what a part answered is told again, however often somebody asks for `/health/ready`.
+        HEALTH_CACHE => health_cache: Duration = "1s";
+    }
+    /// What can be seen from outside: metrics and traces.
+    watching: Watching {
+        /// The bearer token that `/metrics` asks for. Empty: in development none is asked for, in production there are no metrics.
+        METRICS_TOKEN => metrics_token: Option<SecretString> = "";
+        /// Names of operations that are counted by themselves, one half of them for who is not logged in; clients make them up, so the others are counted together as `other`.
+        METRICS_OPERATIONS => operations: usize = "100";
+        /// How often the database is asked about the queue at most, however often `/metrics` is read.
+        METRICS_QUEUE_EVERY => queue_every: Duration = "10s";
+        /// Rows of a kind of job that are counted at most; with more in the queue the metric stays there.
+        METRICS_QUEUE_LIMIT => queue_limit: u64 = "10000";
+        /// Where traces go, as OTLP in protobuf over HTTP: the address of a collector, like `http://localhost:4318`; `/v1/traces` is added. Empty: nowhere.
+        OTLP_ENDPOINT => otlp_endpoint: Option<SecretString> = "";
+        /// The share of requests and batches of jobs that are traced, from 0 to 1. Behind TRUSTED_PROXIES a `traceparent` decides for its request.
+        OTLP_SAMPLE => otlp_sample: f64 = "0.1";
+        /// The name of the service in traces.
+        OTLP_SERVICE => otlp_service: String = "spacedly";
+        /// How often traces are handed to the collector.
+        OTLP_EVERY => otlp_every: Duration = "5s";
+    }
+    /// Fault runs: for tests only, all refused in production.
+    faults: Faults {
+        /// Lets the process die the n-th time that it reaches a point, as `point:n`; the points stand in platform/crash.rs. Empty: never.
+        CRASH_AT => crash_at: Option<CrashAt> = "";
+        /// A file with whole seconds, read at the start, by which the clock is moved on. Empty: the clock is the machine's.
+        CLOCK_OFFSET_FILE => clock_offset_file: Option<PathBuf> = "";
     }
 }

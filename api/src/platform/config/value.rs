@@ -5,6 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use secrecy::SecretString;
 
 use super::{Environment, LogFormat};
+use crate::platform::crash::CrashAt;
 
 /// A type that a setting can have.
 pub(super) trait Value: Sized {
@@ -36,9 +37,24 @@ impl Value for bool {
     }
 }
 
+impl Value for f64 {
+    fn read(text: &str) -> Result<Self, &'static str> {
+        match text.parse() {
+            Ok(share) if (0.0..=1.0).contains(&share) => Ok(share),
+            _ => Err("a share from 0 to 1, like 0.1"),
+        }
+    }
+}
+
 impl Value for PathBuf {
     fn read(text: &str) -> Result<Self, &'static str> {
         if text.is_empty() { Err("a folder") } else { Ok(Self::from(text)) }
+    }
+}
+
+impl Value for CrashAt {
+    fn read(text: &str) -> Result<Self, &'static str> {
+        text.parse()
     }
 }
 

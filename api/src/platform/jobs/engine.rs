@@ -22,7 +22,13 @@ use super::{
     Failure, Held,
     queue::{self, Claim},
 };
-use crate::platform::{Platform, clock::Instant};
+use crate::platform::{
+    Platform,
+    clock::Instant,
+    db::Tx,
+    error::Fault,
+    trace::{Span, Told},
+};
 
 /// Does a batch of held jobs. What it finishes it ends itself by [`queue::finish`], in the transaction of the effect;
 /// it gives back the failures of the others. A job in neither is one that was lost to another worker.
@@ -49,11 +55,27 @@ const SUSPECTS_EVERY: Duration = Duration::from_secs(1);
 /// Until a job is tried again that our own database held up.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 
+/// Says whether what a kind's jobs need is there.
+type Gate = Arc<dyn Fn(&Platform) -> Pass + Send + Sync>;
+
+/// Whether jobs of a kind may be begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Pass {
+    /// As many as there are.
+    All,
+    /// One, to see whether it goes again.
+    One,
+    /// None for so long.
+    NoneFor(Duration),
+}
+
 struct Kind {
     name: &'static str,
-    batch: u64,
+    /// How many are done together. None: each by itself.
+    batch: Option<u64>,
     handler: Handler,
     on_failed: Option<OnFailed>,
+    gate: Option<Gate>,
 }
 
 /// Runs the kinds of jobs that were registered.
@@ -74,10 +96,38 @@ impl Engine {
         F: Fn(Platform, Vec<Held>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Vec<(Held, Failure)>> + Send + 'static,
     {
-        let batch = self.platform.config.jobs.batch;
+        let batch = Some(self.platform.config.jobs.batch);
         let handler: Handler = Arc::new(move |platform, jobs| Box::pin(handler(platform, jobs)));
-        self.kinds.push(Kind { name, batch, handler, on_failed: None });
+        self.kinds.push(Kind { name, batch, handler, on_failed: None, gate: None });
         self
+    }
+
+    /// Registers a kind whose jobs are done in one transaction, which ends them; where that fails, each in its own, so
+    /// that one that cannot be done holds up no other.
+    pub fn transactions<F, Fut>(&mut self, name: &'static str, act: F) -> &mut Self
+    where
+        F: Fn(Platform, Tx, Vec<Held>) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), Fault>> + Send + 'static,
+    {
+        let act = Arc::new(act);
+        let at_once = move |platform: Platform, held: Vec<Held>| {
+            let (parts, act) = (platform.clone(), act.clone());
+            async move { platform.db.write(move |tx| act(parts, tx, held)).await }
+        };
+        self.batches(name, move |platform, held| {
+            let at_once = at_once.clone();
+            async move {
+                let Err(fault) = at_once(platform.clone(), held.clone()).await else { return Vec::new() };
+                tracing::warn!(?fault, kind = name, jobs = held.len(), "a batch failed: its jobs are done one by one");
+                let mut failed = Vec::new();
+                for job in held {
+                    if let Err(fault) = at_once(platform.clone(), vec![job.clone()]).await {
+                        failed.push((job, fault.into()));
+                    }
+                }
+                failed
+            }
+        })
     }
 
     /// Registers a kind whose jobs are done one by one.
@@ -100,8 +150,8 @@ impl Engine {
             }
         });
         if let Some(kind) = self.kinds.last_mut() {
-            // One at a time each, so that a slow one holds up no other.
-            kind.batch = 1;
+            // So that a slow one holds up no other.
+            kind.batch = None;
         }
         self
     }
@@ -118,6 +168,15 @@ impl Engine {
         self
     }
 
+    /// Says what must be there for the kind registered last: while it is not, its jobs wait where they are, at no cost,
+    /// and go on the moment that it is back.
+    pub fn while_there(&mut self, gate: impl Fn(&Platform) -> Pass + Send + Sync + 'static) -> &mut Self {
+        if let Some(kind) = self.kinds.last_mut() {
+            kind.gate = Some(Arc::new(gate));
+        }
+        self
+    }
+
     /// Works until `stop`, then lets what runs finish, for `SHUTDOWN_TIMEOUT` at most.
     pub async fn run(self, stop: CancellationToken) {
         let mut loops = JoinSet::new();
@@ -126,6 +185,22 @@ impl Engine {
             loops.spawn(worker.run(stop.clone()));
         }
         loops.join_all().await;
+    }
+}
+
+/// Whose turn it is.
+struct Turns {
+    /// When jobs over which a worker vanished were last looked for.
+    suspects_at: tokio::time::Instant,
+    /// Whether there are likely more due jobs than were taken.
+    more: bool,
+    /// Whether the last look passed over those who fill the queue.
+    passed_over: bool,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self { suspects_at: tokio::time::Instant::now(), more: false, passed_over: false }
     }
 }
 
@@ -141,14 +216,26 @@ impl Worker {
         let permits = Arc::new(Semaphore::new(config.concurrency));
         let mut batches = JoinSet::new();
         let too_late = CancellationToken::new();
-        let mut suspects_at = tokio::time::Instant::now();
+        let mut turns = Turns::default();
         while let Some(Ok(permit)) = stop.run_until_cancelled(permits.clone().acquire_owned()).await {
-            let (held, failed) = match self.claim(&mut suspects_at).await {
+            let pass = self.kind.gate.as_ref().map_or(Pass::All, |gate| gate(&self.platform));
+            if let Pass::NoneFor(wait) = pass {
+                drop(permit);
+                let _ = stop.run_until_cancelled(tokio::time::sleep(wait)).await;
+                continue;
+            }
+            let mut places = vec![permit];
+            while self.kind.batch.is_none() && pass == Pass::All && places.len() < config.concurrency {
+                let Ok(permit) = permits.clone().try_acquire_owned() else { break };
+                places.push(permit);
+            }
+            let limit = if pass == Pass::One { 1 } else { self.kind.batch.unwrap_or(places.len() as u64) };
+            let (held, failed) = match self.claim(&mut turns, limit).await {
                 Ok(held) => (held, None),
                 Err(cause) => (Vec::new(), Some(cause.to_string())),
             };
             if held.is_empty() {
-                drop(permit);
+                drop(places);
                 let wait = match failed {
                     None => self.wait().await,
                     Some(cause) => {
@@ -163,14 +250,19 @@ impl Worker {
                 }
                 continue;
             }
-            let (platform, kind, too_late) = (self.platform.clone(), self.kind.clone(), too_late.clone());
-            batches.spawn(async move {
-                let work = work(&platform, &kind, held.clone());
-                if too_late.run_until_cancelled(work).await.is_none() {
-                    hand_back(&platform, &held).await;
-                }
-                drop(permit);
-            });
+            let groups = if self.kind.batch.is_none() { held.chunks(1) } else { held.chunks(held.len()) };
+            for (group, permit) in groups.zip(places) {
+                let (platform, kind, too_late) = (self.platform.clone(), self.kind.clone(), too_late.clone());
+                let held = group.to_vec();
+                batches.spawn(async move {
+                    let work = work(&platform, &kind, held.clone());
+                    if too_late.run_until_cancelled(work).await.is_none() {
+                        platform.metrics.jobs(kind.name, "handed_back", held.len());
+                        hand_back(&platform, &held).await;
+                    }
+                    drop(permit);
+                });
+            }
             while batches.try_join_next().is_some() {}
         }
         let patience = self.platform.config.operations.shutdown_timeout;
@@ -180,13 +272,13 @@ impl Worker {
         }
     }
 
-    /// A batch of what is due; and when there is none, or a second has passed, one job over which a worker vanished.
-    async fn claim(&self, suspects_at: &mut tokio::time::Instant) -> Result<Vec<Held>, DbErr> {
+    /// Up to so many of what is due; and when there is none, or a second has passed, one job over which a worker
+    /// vanished.
+    async fn claim(&self, turns: &mut Turns, limit: u64) -> Result<Vec<Held>, DbErr> {
         let (db, lease) = (&self.platform.db, self.platform.config.jobs.lease);
-        let fresh = || queue::claim(db, self.kind.name, lease, Claim::Fresh(self.kind.batch));
-        let suspects_first = suspects_at.elapsed() >= SUSPECTS_EVERY;
+        let suspects_first = turns.suspects_at.elapsed() >= SUSPECTS_EVERY;
         if !suspects_first {
-            let fresh = fresh().await?;
+            let fresh = self.fresh(turns, limit).await?;
             if !fresh.is_empty() {
                 return Ok(fresh);
             }
@@ -195,9 +287,29 @@ impl Worker {
         if !suspect.is_empty() {
             return Ok(suspect);
         }
-        *suspects_at = tokio::time::Instant::now();
+        turns.suspects_at = tokio::time::Instant::now();
         // Looked for above already, unless suspects came first.
-        if suspects_first { fresh().await } else { Ok(Vec::new()) }
+        if suspects_first { self.fresh(turns, limit).await } else { Ok(Vec::new()) }
+    }
+
+    /// Jobs over which no worker has vanished. While there are more than are taken, every second look passes over the
+    /// people who fill the queue, so that nobody waits until they are through.
+    async fn fresh(&self, turns: &mut Turns, limit: u64) -> Result<Vec<Held>, DbErr> {
+        let (db, lease, name) = (&self.platform.db, self.platform.config.jobs.lease, self.kind.name);
+        if turns.more && !turns.passed_over {
+            turns.passed_over = true;
+            let greedy = queue::greedy(db, name).await?;
+            if !greedy.is_empty() {
+                let others = queue::claim(db, name, lease, Claim::Fresh { limit, except: greedy }).await?;
+                if !others.is_empty() {
+                    return Ok(others);
+                }
+            }
+        }
+        let held = queue::claim(db, name, lease, Claim::Fresh { limit, except: Vec::new() }).await?;
+        turns.more = held.len() as u64 == limit;
+        turns.passed_over = false;
+        Ok(held)
     }
 
     /// Until the next due moment, but no longer than the poll, which is spread so that instances do not keep step.
@@ -227,6 +339,7 @@ async fn work(platform: &Platform, kind: &Kind, held: Vec<Held>) {
     }
     // A handler that panics must not take the worker with it, and its jobs must be seen as crashed: they keep their
     // lease and are taken over.
+    let span = platform.tracer.jobs();
     let running = AbortOnDrop(tokio::spawn((kind.handler)(platform.clone(), held.clone())));
     let lease = platform.config.jobs.lease;
     let heartbeat = async {
@@ -244,6 +357,7 @@ async fn work(platform: &Platform, kind: &Kind, held: Vec<Held>) {
         outcome = running => outcome,
         never = heartbeat => never,
     };
+    tell(platform, kind, held.len(), outcome.as_ref().ok().map(Vec::len), span);
     match outcome {
         Ok(failures) => {
             for (job, failure) in failures {
@@ -251,6 +365,23 @@ async fn work(platform: &Platform, kind: &Kind, held: Vec<Held>) {
             }
         }
         Err(died) => tracing::error!(%died, kind = kind.name, jobs = held.len(), "a job handler panicked"),
+    }
+}
+
+/// Counts a batch of which so many failed. None: its handler panicked.
+fn tell(platform: &Platform, kind: &Kind, number: usize, failed: Option<usize>, span: Option<Span>) {
+    let outcome = match failed {
+        None => "panicked",
+        Some(0) => "ok",
+        Some(_) => "failed",
+    };
+    match failed {
+        None => platform.metrics.jobs(kind.name, outcome, number),
+        // How each of the others failed is counted where it is settled.
+        Some(failed) => platform.metrics.jobs(kind.name, "done", number.saturating_sub(failed)),
+    }
+    if let Some(span) = span {
+        span.end(Told::Jobs { kind: kind.name, number, outcome });
     }
 }
 
@@ -281,13 +412,15 @@ async fn hand_back(platform: &Platform, held: &[Held]) {
 /// Puts a failed job back or aside.
 async fn settle(platform: &Platform, kind: &Kind, job: &Held, failure: Failure) {
     let config = &platform.config.jobs;
-    let counted = matches!(failure, Failure::Refused(_));
+    let counted = matches!(failure, Failure::Refused(..));
     let attempts = job.attempts + i32::from(counted);
-    let age = (platform.clock.now() - job.created_at.max(job.due_at)).to_std().unwrap_or_default();
+    // Not from its moment on: after an outage of ours that was longer than the patience, it is tried as any other.
+    let now = platform.clock.now();
+    let age = (now - job.first_failed_at.unwrap_or(now)).to_std().unwrap_or_default();
     let over = match failure {
         Failure::Permanent(_) => true,
         Failure::Busy(_) => false,
-        Failure::Refused(_) | Failure::Unreachable(_) => attempts >= config.attempts || age >= config.give_up_after,
+        Failure::Refused(..) | Failure::Unreachable(_) => attempts >= config.attempts || age >= config.give_up_after,
     };
     let error = failure.error();
     let doublings = u32::try_from(attempts.max(1) - 1).unwrap_or(0).min(20);
@@ -295,11 +428,17 @@ async fn settle(platform: &Platform, kind: &Kind, job: &Held, failure: Failure) 
         Failure::Busy(_) => BUSY_WAIT,
         // Waiting as long as it has been waited doubles the time with each try.
         Failure::Unreachable(_) => age.max(config.retry_first).min(config.retry_longest),
-        Failure::Refused(_) | Failure::Permanent(_) => {
-            (config.retry_first * 2u32.pow(doublings)).min(config.retry_longest)
+        Failure::Refused(_, asked) => {
+            // Who answers may know better than we do when to come again (RFC 9110 section 10.2.3), within reason.
+            let wait = (config.retry_first * 2u32.pow(doublings)).min(config.retry_longest);
+            asked.unwrap_or_default().clamp(wait, config.give_up_after.max(wait))
         }
+        Failure::Permanent(_) => Duration::ZERO,
     };
-    let wait = (!over).then(|| wait.mul_f64(platform.random.jitter(0.1)));
+    let spread = wait.mul_f64(platform.random.jitter(0.1));
+    // Never before the time that was asked for.
+    let wait = (!over).then(|| if let Failure::Refused(_, Some(_)) = failure { spread.max(wait) } else { spread });
+    platform.metrics.jobs(kind.name, if over { "put_aside" } else { "retried" }, 1);
     let settled = match wait {
         None => queue::bury(&platform.db, job, error).await,
         Some(wait) => queue::retry(&platform.db, job, wait, counted, error).await,

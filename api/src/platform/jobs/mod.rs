@@ -5,17 +5,51 @@
 //! A job is claimed by one statement, held by a lease that a heartbeat prolongs, taken over when the lease ends, and
 //! put aside (state DEAD, with its last error) after too many tries or crashes.
 
+mod by_hand;
+mod depth;
 mod engine;
 mod queue;
+
+use std::time::Duration;
 
 use entity::{JobId, UserId};
 use uuid::Uuid;
 
 pub use self::{
-    engine::{Engine, Failed},
-    queue::{NewJob, cancel, enqueue, finish},
+    by_hand::ByHand,
+    depth::{Depth, depth},
+    engine::{Engine, Failed, Pass},
+    queue::{NewJob, cancel, enqueue, finish, finish_one},
 };
-use super::{clock::Instant, error::Fault};
+use super::{Platform, clock::Instant, db::Tx, error::Fault};
+
+/// Writes down what came of a job that had an effect outside the database: what was handed over cannot be taken back, so
+/// a database that is busy is asked again for a while. Otherwise the job would be done once more, and a mail go out twice.
+///
+/// # Errors
+/// When it cannot be written down: then the job is done again.
+pub async fn conclude<F, Fut>(platform: &Platform, write: F) -> Result<(), Failure>
+where
+    F: Fn(Platform, Tx) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = Result<(), Fault>> + Send + 'static,
+{
+    let mut wait = Duration::from_millis(50);
+    loop {
+        let (parts, write) = (platform.clone(), write.clone());
+        match platform.db.write(move |tx| write(parts, tx)).await {
+            Ok(()) => return Ok(()),
+            Err(Fault::Unavailable(cause)) if wait < CONCLUDE_PATIENCE => {
+                tracing::warn!(cause, "the end of a job cannot be written down yet");
+                tokio::time::sleep(wait).await;
+                wait *= 2;
+            }
+            Err(fault) => return Err(fault.into()),
+        }
+    }
+}
+
+/// The longest wait for a database that is to take down what came of a job.
+const CONCLUDE_PATIENCE: Duration = Duration::from_secs(20);
 
 /// A job that this worker holds.
 #[derive(Clone, Debug)]
@@ -33,16 +67,16 @@ pub struct Held {
     pub attempts: i32,
     /// Workers that vanished over it.
     pub crashes: i32,
-    /// When it was written down.
-    pub created_at: Instant,
+    /// When a try first failed. None: none did yet.
+    pub first_failed_at: Option<Instant>,
 }
 
 /// How a try ended that did not finish the job. The texts are for the ledger, which its owner reads, and for the log:
 /// no address, no cause chain.
 #[derive(Clone, Debug)]
 pub enum Failure {
-    /// The other side answered that it cannot now: counts as an attempt.
-    Refused(String),
+    /// The other side answered that it cannot now, and perhaps for how long: counts as an attempt.
+    Refused(String, Option<Duration>),
     /// The other side could not be reached: tried again, at no cost.
     Unreachable(String),
     /// Our own database did not do its part: tried again in a moment, at no cost and without end.
@@ -62,7 +96,7 @@ impl Failure {
     /// What went wrong, for the log and the ledger.
     pub fn error(&self) -> &str {
         match self {
-            Self::Refused(error) | Self::Unreachable(error) | Self::Busy(error) | Self::Permanent(error) => error,
+            Self::Refused(error, _) | Self::Unreachable(error) | Self::Busy(error) | Self::Permanent(error) => error,
         }
     }
 }

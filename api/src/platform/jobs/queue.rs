@@ -16,7 +16,8 @@ use super::Held;
 use crate::platform::{
     Platform,
     bus::Hint,
-    clock::Instant,
+    clock::{Instant, span},
+    crash,
     db::{Db, Tx},
 };
 
@@ -54,6 +55,7 @@ pub async fn enqueue(platform: &Platform, tx: &Tx, jobs: &[NewJob]) -> Result<()
         attempts: Set(0),
         crashes: Set(0),
         last_error: Set(None),
+        first_failed_at: Set(None),
         created_at: Set(now),
     });
     let anew = OnConflict::columns([row::Column::SubjectId, row::Column::Kind])
@@ -64,6 +66,7 @@ pub async fn enqueue(platform: &Platform, tx: &Tx, jobs: &[NewJob]) -> Result<()
             row::Column::Attempts,
             row::Column::Crashes,
             row::Column::LastError,
+            row::Column::FirstFailedAt,
             row::Column::CreatedAt,
         ])
         .value(row::Column::Fence, Expr::col((row::Entity, row::Column::Fence)).add(1))
@@ -104,11 +107,20 @@ pub async fn finish(tx: &Tx, jobs: &[Held]) -> Result<Vec<JobId>, DbErr> {
     if jobs.is_empty() {
         return Ok(Vec::new());
     }
+    tx.ends_jobs();
     let backend = tx.get_database_backend();
     let mut delete = sea_orm::sea_query::Query::delete();
     delete.from_table(row::Entity).cond_where(ours(jobs)).returning_col(row::Column::Id);
     let ended = Ended::find_by_statement(backend.build(&delete)).all(&**tx).await?;
     Ok(ended.into_iter().map(|ended| ended.id).collect())
+}
+
+/// Ends a held job in the transaction of its effect. Whether it was still ours: only then may the effect be written.
+///
+/// # Errors
+/// When the database fails.
+pub async fn finish_one(tx: &Tx, job: &Held) -> Result<bool, DbErr> {
+    Ok(!finish(tx, std::slice::from_ref(job)).await?.is_empty())
 }
 
 fn ours(jobs: &[Held]) -> Condition {
@@ -118,43 +130,91 @@ fn ours(jobs: &[Held]) -> Condition {
 }
 
 /// Which jobs are claimed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Claim {
-    /// Up to so many over which no worker has vanished.
-    Fresh(u64),
+    /// Up to so many over which no worker has vanished, people taking turns; none of these people's.
+    Fresh { limit: u64, except: Vec<UserId> },
     /// One over which a worker has vanished: alone, so that a crash counts for it and for no other.
     Suspect,
 }
 
-/// Claims due jobs of a kind, the longest due first.
+/// How many due jobs are looked at to give everybody a turn. Whoever has more than a quarter of them fills the queue.
+const WINDOW: u64 = 1_000;
+
+/// What is due and fresh.
+const FRESH: &str = "state = 'READY' AND crashes = 0";
+/// What is due and was held by a worker that vanished.
+const SUSPECT: &str = "(state = 'RUNNING' OR crashes > 0)";
+
+/// Claims due jobs of a kind: everybody's first, then everybody's second, each person's in order of their due time.
 pub(super) async fn claim(db: &Db, kind: &'static str, lease: Duration, claim: Claim) -> Result<Vec<Held>, DbErr> {
     let (now, now_value) = db.now();
-    let (lease_end, lock) = match db.backend() {
-        DatabaseBackend::Postgres => (format!("{now} + $4 * interval '1 millisecond'"), "FOR UPDATE SKIP LOCKED"),
-        _ => ("$4".to_owned(), ""),
+    let lease_end = match db.backend() {
+        DatabaseBackend::Postgres => format!("{now} + $4 * interval '1 millisecond'"),
+        _ => "$4".to_owned(),
     };
-    let (limit, which) = match claim {
-        Claim::Fresh(limit) => (limit, "state = 'READY' AND crashes = 0"),
-        Claim::Suspect => (1, "(state = 'RUNNING' OR crashes > 0)"),
+    let (limit, which, except) = match claim {
+        Claim::Fresh { limit, except } => (limit, FRESH, except),
+        Claim::Suspect => (1, SUSPECT, Vec::new()),
+    };
+    let passed_over: String =
+        (0..except.len()).map(|at| format!(" AND user_id IS DISTINCT FROM ${}", at + 5)).collect();
+    let due = format!("kind = $2 AND state <> 'DEAD' AND {which} AND available_at <= {now}");
+    let queue = format!(
+        "SELECT id AS queued, available_at AS since, row_number() OVER (PARTITION BY user_id ORDER BY available_at, id) AS turn \
+         FROM (SELECT id, user_id, available_at FROM jobs WHERE {due}{passed_over} ORDER BY available_at LIMIT {WINDOW}) AS first"
+    );
+    let chosen = match db.backend() {
+        // The condition stands twice: between looking and locking another worker may have taken a row. An array and a
+        // lateral join are computed once and in this order; a plain one PostgreSQL may turn round, and rank the queue
+        // again for every row of the table.
+        DatabaseBackend::Postgres => format!(
+            "= ANY(ARRAY(SELECT locked.id FROM (SELECT queued FROM ({queue}) AS ranked ORDER BY turn, since) AS queue \
+             CROSS JOIN LATERAL (SELECT id FROM jobs WHERE jobs.id = queue.queued AND {due} FOR UPDATE SKIP LOCKED) AS locked \
+             LIMIT $3))"
+        ),
+        _ => format!("IN (SELECT queued FROM ({queue}) ORDER BY turn, since LIMIT $3)"),
     };
     let sql = format!(
         "UPDATE jobs SET state = 'RUNNING', fence = fence + 1, available_at = {lease_end}, \
-         crashes = crashes + CASE WHEN state = 'RUNNING' THEN 1 ELSE 0 END \
-         WHERE id IN (SELECT id FROM jobs WHERE kind = $2 AND state <> 'DEAD' AND {which} AND available_at <= {now} \
-         ORDER BY available_at LIMIT $3 {lock}) RETURNING *"
+         crashes = crashes + CASE WHEN state = 'RUNNING' THEN 1 ELSE 0 END WHERE id {chosen} RETURNING *"
     );
-    let values = [now_value, kind.into(), (limit as i64).into(), lease_value(db, lease)];
+    let mut values = vec![now_value, kind.into(), (limit as i64).into(), lease_value(db, lease)];
+    values.extend(except.into_iter().map(Value::from));
     let statement = Statement::from_sql_and_values(db.backend(), sql, values);
     let mut held: Vec<Held> = db
         .write::<_, crate::platform::error::Fault, _, _>(move |tx| async move {
             let rows = row::Model::find_by_statement(statement).all(&*tx).await?;
+            if rows.iter().any(|row| row.crashes > 0) {
+                crash::point("reclaim");
+            }
             Ok(rows.into_iter().map(Held::from).collect())
         })
         .await
         .map_err(|fault| DbErr::Custom(format!("{fault:?}")))?;
+    if !held.is_empty() {
+        crash::point("claim.after");
+    }
     // RETURNING gives no order.
     held.sort_by_key(|job| (job.due_at, job.id));
     Ok(held)
+}
+
+/// The people who fill the queue: more than a quarter of its front is theirs.
+pub(super) async fn greedy(db: &Db, kind: &'static str) -> Result<Vec<UserId>, DbErr> {
+    #[derive(FromQueryResult)]
+    struct Greedy {
+        user_id: UserId,
+    }
+    let (now, now_value) = db.now();
+    let sql = format!(
+        "SELECT user_id FROM (SELECT user_id FROM jobs WHERE kind = $2 AND state <> 'DEAD' AND {FRESH} \
+         AND available_at <= {now} ORDER BY available_at LIMIT {WINDOW}) AS first \
+         WHERE user_id IS NOT NULL GROUP BY user_id HAVING count(*) > {}",
+        WINDOW / 4
+    );
+    let statement = Statement::from_sql_and_values(db.backend(), sql, [now_value, kind.into()]);
+    Ok(Greedy::find_by_statement(statement).all(db.read()).await?.into_iter().map(|greedy| greedy.user_id).collect())
 }
 
 /// Prolongs the leases of these jobs, as far as they are still ours.
@@ -180,7 +240,10 @@ pub(super) async fn retry(db: &Db, job: &Held, wait: Duration, counted: bool, er
         DatabaseBackend::Postgres => format!("{now} + $2 * interval '1 millisecond'"),
         _ => "$2".to_owned(),
     };
-    let set = format!("state = 'READY', available_at = {wait_end}, attempts = attempts + $3, last_error = $4");
+    let set = format!(
+        "state = 'READY', available_at = {wait_end}, attempts = attempts + $3, last_error = $4, \
+         first_failed_at = COALESCE(first_failed_at, {now})"
+    );
     let values = vec![now_value, lease_value(db, wait), i32::from(counted).into(), error.into()];
     update_held(db, std::slice::from_ref(job), set, values).await
 }
@@ -209,13 +272,11 @@ pub(super) async fn next_due_in(db: &Db, clock_now: Instant, kind: &'static str)
 }
 
 /// A span from now on: on PostgreSQL milliseconds to be added to its clock, on SQLite the instant itself.
-fn lease_value(db: &Db, span: Duration) -> Value {
+pub(super) fn lease_value(db: &Db, wait: Duration) -> Value {
     match db.backend() {
-        DatabaseBackend::Postgres => (span.as_millis() as i64).into(),
+        DatabaseBackend::Postgres => (wait.as_millis() as i64).into(),
         _ => match db.now().1 {
-            Value::ChronoDateTimeUtc(Some(now)) => {
-                (now + chrono::TimeDelta::from_std(span).unwrap_or(chrono::TimeDelta::MAX)).into()
-            }
+            Value::ChronoDateTimeUtc(Some(now)) => (now + span(wait)).into(),
             other => other,
         },
     }
@@ -242,7 +303,7 @@ async fn update_held(db: &Db, jobs: &[Held], set: String, mut values: Vec<Value>
 
 impl From<row::Model> for Held {
     fn from(row: row::Model) -> Self {
-        let row::Model { id, subject_id, user_id, due_at, fence, attempts, crashes, created_at, .. } = row;
-        Self { id, subject_id, user_id, due_at, fence, attempts, crashes, created_at }
+        let row::Model { id, subject_id, user_id, due_at, fence, attempts, crashes, first_failed_at, .. } = row;
+        Self { id, subject_id, user_id, due_at, fence, attempts, crashes, first_failed_at }
     }
 }

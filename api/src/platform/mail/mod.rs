@@ -1,18 +1,25 @@
 //! Mail: made once, sent by one of a closed set of ways.
 //! Promise: a mail keeps its Message-ID however often it is tried; an error says whether trying again can help.
 
+mod breaker;
 mod mailbox;
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use lettre::{
     AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox as Address, MultiPart},
 };
 use secrecy::ExposeSecret;
+use tokio::sync::{Mutex, oneshot};
 
+use self::breaker::Breaker;
 pub use self::mailbox::{CaughtMail, Mailbox};
-use super::{clock::Clock, config::Config, jobs::Failure};
+use super::{
+    clock::Clock,
+    config::Config,
+    jobs::{Failure, Pass},
+};
 
 /// A mail to one person, in both forms.
 #[derive(Clone, Debug)]
@@ -27,11 +34,34 @@ pub struct Mail {
     pub text: String,
 }
 
+/// Why the mail server does not answer as it should.
+#[derive(Debug)]
+pub enum NoPing {
+    /// It said nothing in time.
+    Silent,
+    /// It could not be reached, or refused; in words for an operator.
+    Refused(String),
+}
+
+impl fmt::Display for NoPing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Silent => f.write_str("no answer in time"),
+            Self::Refused(why) => f.write_str(why),
+        }
+    }
+}
+
 /// Sends mail.
 #[derive(Clone)]
 pub struct Mailer {
     from: Address,
     way: Way,
+    breaker: Arc<Breaker>,
+    /// How long to wait for the end of a conversation.
+    patience: Duration,
+    /// One at a time asks whether the server answers.
+    pinging: Arc<Mutex<()>>,
 }
 
 /// The ways mail can take. The caught ones are for development and tests; production refuses to start with them.
@@ -57,7 +87,8 @@ impl Mailer {
             }
             None => Way::Caught(Mailbox::open(config.server.data_dir.join("mailbox"), clock)?),
         };
-        Ok(Self { from, way })
+        let breaker = Arc::new(Breaker::new(config.mail.breaker_after, config.mail.breaker_longest));
+        Ok(Self { from, way, breaker, patience: config.mail.timeout, pinging: Arc::default() })
     }
 
     /// The mailbox in which mail is caught. None: mail goes out.
@@ -66,6 +97,16 @@ impl Mailer {
             Way::Smtp(_) => None,
             Way::Caught(mailbox) => Some(mailbox),
         }
+    }
+
+    /// Whether mails may be begun: not while the mail server is known to be away.
+    pub fn pass(&self) -> Pass {
+        self.breaker.pass(tokio::time::Instant::now())
+    }
+
+    /// Whether mails wait because the mail server could not be reached.
+    pub fn waits(&self) -> bool {
+        self.breaker.is_open()
     }
 
     /// Hands the mail over.
@@ -81,7 +122,14 @@ impl Mailer {
             }),
             Way::Smtp(transport) => {
                 let message = self.compose(mail, message_id)?;
-                transport.send(message).await.map(drop).map_err(|error| told(&error))
+                let transport = transport.clone();
+                let sent = match within(self.patience, async move { transport.send(message).await }).await {
+                    Some(sent) => sent.map(drop).map_err(|error| told(&error)),
+                    None => Err(Failure::Unreachable("The mail server did not answer in time.".into())),
+                };
+                let answered = !matches!(sent, Err(Failure::Unreachable(_)));
+                self.breaker.learn(answered, tokio::time::Instant::now());
+                sent
             }
         }
     }
@@ -89,14 +137,29 @@ impl Mailer {
     /// Whether the mail server answers, within `patience`. Caught mail always arrives.
     ///
     /// # Errors
-    /// What is wrong, in words for an operator.
-    pub async fn ping(&self, patience: Duration) -> Result<(), String> {
+    /// What is wrong.
+    pub async fn ping(&self, patience: Duration) -> Result<(), NoPing> {
         let Way::Smtp(transport) = &self.way else { return Ok(()) };
-        match tokio::time::timeout(patience, transport.test_connection()).await {
-            Ok(Ok(true)) => Ok(()),
-            Ok(Ok(false)) => Err("the mail server does not take commands".into()),
-            Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("the mail server did not answer within {} s", patience.as_secs())),
+        let turn =
+            tokio::time::timeout(patience, self.pinging.clone().lock_owned()).await.map_err(|_| NoPing::Silent)?;
+        // The next one may ask when this one is through, or is given up: a server that fell silent and came back would
+        // otherwise be taken for silent as long as the old connection lasts.
+        let (done, over) = oneshot::channel::<()>();
+        let longest = self.patience;
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(longest, over).await;
+            drop(turn);
+        });
+        let transport = transport.clone();
+        let asked = async move {
+            let _done = done;
+            transport.test_connection().await
+        };
+        match within(patience, asked).await {
+            Some(Ok(true)) => Ok(()),
+            Some(Ok(false)) => Err(NoPing::Refused("the mail server does not take commands".into())),
+            Some(Err(error)) => Err(NoPing::Refused(error.to_string())),
+            None => Err(NoPing::Silent),
         }
     }
 
@@ -113,6 +176,16 @@ impl Mailer {
     }
 }
 
+/// Waits so long for a conversation with the mail server, and then lets it go on by itself. lettre's own timeout covers
+/// connecting alone; and a conversation that is cut off goes back into its pool with an answer still to come, which the
+/// next mail would take for its own.
+async fn within<T: Send + 'static>(
+    patience: Duration,
+    conversation: impl Future<Output = T> + Send + 'static,
+) -> Option<T> {
+    tokio::time::timeout(patience, tokio::spawn(conversation)).await.ok()?.ok()
+}
+
 /// What an error of SMTP means (RFC 5321 section 4.2.1). Its own text may name the address: only the code is told.
 fn told(error: &lettre::transport::smtp::Error) -> Failure {
     let code = error.status().map(|code| code.to_string());
@@ -123,7 +196,7 @@ fn told(error: &lettre::transport::smtp::Error) -> Failure {
             Failure::Unreachable("The mail server could not be used.".into())
         }
         Some(code) if error.is_permanent() => Failure::Permanent(format!("The mail server refused it ({code}).")),
-        Some(code) => Failure::Refused(format!("The mail server asked to try later ({code}).")),
+        Some(code) => Failure::Refused(format!("The mail server asked to try later ({code})."), None),
         None => {
             tracing::warn!(cause = %error, "the mail server cannot be reached");
             Failure::Unreachable("The mail server could not be reached.".into())

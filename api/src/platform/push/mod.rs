@@ -81,6 +81,14 @@ pub struct Message<'a> {
     pub time_to_live: Option<Duration>,
 }
 
+/// What is wrong with the settings of VAPID, each by its name.
+pub fn mistakes(private_key: Option<&SecretString>, subject: Option<&str>) -> Vec<String> {
+    let key = private_key.and_then(|key| vapid::check_key(key).err());
+    let subject = subject.and_then(|subject| vapid::check_subject(subject).err());
+    let named = [("VAPID_PRIVATE_KEY", key), ("VAPID_SUBJECT", subject)];
+    named.into_iter().filter_map(|(name, problem)| problem.map(|problem| format!("{name}: {problem}"))).collect()
+}
+
 /// Sends messages to browsers. Cheap to clone.
 #[derive(Clone)]
 pub struct Pusher(Arc<Parts>);

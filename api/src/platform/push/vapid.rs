@@ -106,7 +106,7 @@ impl Vapid {
 }
 
 /// Push services answer a subject that they do not like with a bare 403, so it is looked at here.
-fn check_subject(subject: &str) -> Result<(), String> {
+pub(super) fn check_subject(subject: &str) -> Result<(), String> {
     let wrong = || "the VAPID subject must be mailto:somebody@example.org or https://example.org/contact".to_owned();
     let url = Url::parse(subject).map_err(|_| wrong())?;
     let reachable = match url.scheme() {
@@ -116,6 +116,14 @@ fn check_subject(subject: &str) -> Result<(), String> {
     };
     let plain = subject.bytes().all(|byte| byte.is_ascii_graphic() && !b"<>\"".contains(&byte));
     if reachable && plain { Ok(()) } else { Err(wrong()) }
+}
+
+/// Whether this is a key.
+///
+/// # Errors
+/// When it is none; in words for an operator, and without it.
+pub(super) fn check_key(text: &SecretString) -> Result<(), String> {
+    from_text(text).map(drop)
 }
 
 fn from_text(text: &SecretString) -> Result<([u8; 32], PrivateKey), String> {

@@ -4,6 +4,7 @@
 
 mod client;
 mod embedded;
+mod examine;
 mod presign;
 
 use std::{sync::Arc, time::Duration};
@@ -164,7 +165,12 @@ impl Storage {
     async fn let_front_ends_in(&self) -> Result<(), StorageError> {
         let (client, bucket) = (&self.0.client, &self.0.bucket);
         let there = client.get_bucket_cors().bucket(bucket).send().await;
-        let mut rules = there.map(|cors| cors.cors_rules.unwrap_or_default()).unwrap_or_default();
+        let mut rules = match there {
+            Ok(cors) => cors.cors_rules.unwrap_or_default(),
+            Err(error) if error.code() == Some("NoSuchCORSConfiguration") => Vec::new(),
+            // Rules that cannot be seen must not be replaced.
+            Err(error) => return Err(StorageError::of(error)),
+        };
         let lets_in = |rule: &CorsRule| {
             let all = |wanted: &[String], given: &[String]| wanted.iter().all(|it| given.contains(it));
             all(&self.0.origins, &rule.allowed_origins) && rule.allowed_methods.iter().any(|method| method == "PUT")

@@ -170,11 +170,8 @@ impl ReminderMutations {
         let ReminderUpdateInput { id, expected_version, message, scheduled_at, kind, complete_on_delivery } = input;
         let scheduled_at = scheduled_at.map(|at| at.0);
         let patch = Patch { message, scheduled_at, kind, completes_on_delivery: complete_on_delivery };
-        let changed = match target(ctx, &id, expected_version)? {
-            Ok(target) => change::update(ctx.data_unchecked::<Platform>(), target, patch).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) =
+            run(ctx, &id, expected_version, |platform, target| change::update(platform, target, patch)).await?;
         Ok(ReminderUpdatePayload { reminder, user_errors })
     }
 
@@ -189,11 +186,8 @@ impl ReminderMutations {
             ReminderSnoozeFor::Minutes(minutes) => Snooze::Minutes(minutes),
             ReminderSnoozeFor::Until(until) => Snooze::Until(until.0),
         };
-        let changed = match target(ctx, &id, expected_version)? {
-            Ok(target) => change::snooze(ctx.data_unchecked::<Platform>(), target, span).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) =
+            run(ctx, &id, expected_version, |platform, target| change::snooze(platform, target, span)).await?;
         Ok(ReminderSnoozePayload { reminder, user_errors })
     }
 
@@ -204,11 +198,7 @@ impl ReminderMutations {
         ctx: &Context<'_>,
         input: ReminderCompleteInput,
     ) -> Result<ReminderCompletePayload, Fault> {
-        let changed = match target(ctx, &input.id, input.expected_version)? {
-            Ok(target) => change::complete(ctx.data_unchecked::<Platform>(), target).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) = run(ctx, &input.id, input.expected_version, change::complete).await?;
         Ok(ReminderCompletePayload { reminder, user_errors })
     }
 
@@ -219,11 +209,7 @@ impl ReminderMutations {
         ctx: &Context<'_>,
         input: ReminderReopenInput,
     ) -> Result<ReminderReopenPayload, Fault> {
-        let changed = match target(ctx, &input.id, input.expected_version)? {
-            Ok(target) => change::reopen(ctx.data_unchecked::<Platform>(), target).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) = run(ctx, &input.id, input.expected_version, change::reopen).await?;
         Ok(ReminderReopenPayload { reminder, user_errors })
     }
 
@@ -234,11 +220,7 @@ impl ReminderMutations {
         ctx: &Context<'_>,
         input: ReminderDeleteInput,
     ) -> Result<ReminderDeletePayload, Fault> {
-        let changed = match target(ctx, &input.id, input.expected_version)? {
-            Ok(target) => change::delete(ctx.data_unchecked::<Platform>(), target).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) = run(ctx, &input.id, input.expected_version, change::delete).await?;
         Ok(ReminderDeletePayload { reminder, user_errors })
     }
 
@@ -248,24 +230,27 @@ impl ReminderMutations {
         ctx: &Context<'_>,
         input: DeliveryRetryInput,
     ) -> Result<DeliveryRetryPayload, Fault> {
-        let changed = match target(ctx, &input.id, input.expected_version)? {
-            Ok(target) => change::retry(ctx.data_unchecked::<Platform>(), target).await,
-            Err(mistake) => Err(mistake.into()),
-        };
-        let (reminder, user_errors) = shown(ctx, changed)?;
+        let (reminder, user_errors) = run(ctx, &input.id, input.expected_version, change::retry).await?;
         Ok(DeliveryRetryPayload { reminder, user_errors })
     }
 }
 
-fn target(ctx: &Context<'_>, id: &str, expected_version: Option<i32>) -> Result<Result<Target, UserError>, Fault> {
+/// Runs an act on one of the viewer's reminders, and shows what came of it.
+async fn run<'c, Fut>(
+    ctx: &Context<'c>,
+    id: &str,
+    expected_version: Option<i32>,
+    act: impl FnOnce(&'c Platform, Target) -> Fut,
+) -> Result<(Option<Reminder>, Vec<UserError>), Fault>
+where
+    Fut: Future<Output = Result<Changed<entity::reminder::Model>, Refusal>>,
+{
     let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-    Ok(input::id("id", id).map(|id| Target { viewer, id, expected_version }))
-}
-
-fn shown(
-    ctx: &Context<'_>,
-    changed: Result<Changed<entity::reminder::Model>, Refusal>,
-) -> Result<(Option<Reminder>, Vec<UserError>), Fault> {
-    let now = ctx.data_unchecked::<Platform>().clock.now();
+    let platform = ctx.data_unchecked::<Platform>();
+    let changed = match input::id("id", id) {
+        Ok(id) => act(platform, Target { viewer, id, expected_version }).await,
+        Err(mistake) => Err(mistake.into()),
+    };
+    let now = platform.clock.now();
     outcome(changed, |row| Reminder::at(row, now))
 }

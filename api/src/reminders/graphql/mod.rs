@@ -2,7 +2,7 @@
 
 pub mod change;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_graphql::{
     ComplexObject, Context, Enum, ID, Object, SimpleObject, dataloader::DataLoader, parser::types::SelectionSet,
@@ -82,8 +82,10 @@ pub enum DeliveryState {
     Failed,
     /// No longer wanted: the reminder was completed, cancelled or moved before.
     Cancelled,
-    /// Had nowhere to go; `error` says why.
+    /// Had nowhere to go, or is muted; `error` says why.
     Skipped,
+    /// The person's quiet hours hold it until `nextAttemptAt`.
+    Held,
 }
 
 /// What became of one channel's delivery.
@@ -93,7 +95,7 @@ pub struct Delivery {
     channel: DeliveryChannel,
     /// Where it stands.
     state: DeliveryState,
-    /// The channel's own moment.
+    /// The channel's own moment; of what quiet hours held, their end.
     due_at: DateTime,
     /// Tries that a server answered; one that could not be reached costs none.
     attempts: i32,
@@ -103,13 +105,16 @@ pub struct Delivery {
     sent_at: Option<DateTime>,
     /// How long after its moment it was handed over, in milliseconds. Null: it was not.
     lateness_ms: Option<i32>,
+    /// Whether it was handed over late: more than a minute after its moment (a setting of the server).
+    late: bool,
     /// The last error. Null: there was none.
     error: Option<String>,
 }
 
-impl From<delivery::Model> for Delivery {
-    fn from(row: delivery::Model) -> Self {
+impl Delivery {
+    fn of(row: delivery::Model, late_after: Duration) -> Self {
         let lateness = row.sent_at.map(|sent_at| (sent_at - row.due_at).num_milliseconds().max(0));
+        let late = lateness.is_some_and(|ms| ms as u128 > late_after.as_millis());
         Self {
             channel: row.channel.into(),
             state: row.state.into(),
@@ -117,6 +122,7 @@ impl From<delivery::Model> for Delivery {
             attempts: row.attempts,
             next_attempt_at: row.next_attempt_at.map(DateTime),
             sent_at: row.sent_at.map(DateTime),
+            late,
             lateness_ms: lateness.map(|ms| i32::try_from(ms).unwrap_or(i32::MAX)),
             error: row.error,
         }
@@ -225,7 +231,8 @@ impl Reminder {
 
     /// What became of each channel in its present round; moving a reminder begins a new round.
     async fn deliveries(&self, ctx: &Context<'_>) -> Result<Vec<Delivery>, Fault> {
-        Ok(self.ledger(ctx).await?.into_iter().map(Into::into).collect())
+        let late_after = ctx.data_unchecked::<Platform>().config.limits.reminder_late_after;
+        Ok(self.ledger(ctx).await?.into_iter().map(|row| Delivery::of(row, late_after)).collect())
     }
 
     /// Why it did not reach the person by every way that was asked for, in words for them. Null: it did, or its time

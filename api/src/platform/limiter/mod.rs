@@ -2,8 +2,10 @@
 //! Promise: a place is taken before the work and given back when the try succeeds, so that fifty tries at once are
 //! no more than fifty one after the other. Keys are fingerprints: no address lies in a counter.
 
+mod budget;
+
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +13,10 @@ use std::{
 use chrono::TimeDelta;
 use redis::{Script, aio::ConnectionManager};
 
+pub use self::budget::{Account, Spending};
+
 use super::{
-    clock::{Clock, Instant},
+    clock::{Clock, Instant, span},
     config::Config,
     error::Fault,
     remote,
@@ -38,6 +42,8 @@ struct Counters {
     secrets: Secrets,
     here: Mutex<Windows>,
     shared: Option<Redis>,
+    /// How often each limit refused something.
+    refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
 struct Redis {
@@ -45,6 +51,9 @@ struct Redis {
     prefix: String,
     take: Script,
     settle: Script,
+    spend: Script,
+    /// Until when it is not asked, because it did not answer.
+    away_until: Mutex<Option<tokio::time::Instant>>,
 }
 
 #[derive(Default)]
@@ -75,6 +84,8 @@ pub struct Taken {
 
 /// Windows kept in memory at most; then those with a single try are forgotten.
 const MOST_WINDOWS: usize = 500_000;
+/// For how long a Redis that did not answer is not asked.
+const AWAY_FOR: Duration = Duration::from_secs(1);
 /// How long to wait when only tries that are not decided yet fill the window, in milliseconds.
 const UNDECIDED_MS: u64 = 1_000;
 
@@ -128,10 +139,12 @@ impl Limiter {
                     prefix: config.shared.redis_prefix.clone(),
                     take: Script::new(TAKE),
                     settle: Script::new(SETTLE),
+                    spend: Script::new(budget::SPEND),
+                    away_until: Mutex::default(),
                 })
             }
         };
-        Ok(Self(Arc::new(Counters { clock, secrets, here: Mutex::default(), shared })))
+        Ok(Self(Arc::new(Counters { clock, secrets, here: Mutex::default(), shared, refused: Mutex::default() })))
     }
 
     /// Takes a place under every key, or under none.
@@ -142,22 +155,35 @@ impl Limiter {
         let keys: Vec<Key> =
             keys.iter().map(|(key, times)| (self.fingerprint(limit.name, key), limit.most * times)).collect();
         let (wait, here) = match &self.0.shared {
-            Some(redis) => match redis.take(limit.window, &keys, self.0.clock.now()).await {
+            Some(redis) if !redis.is_away() => match redis.take(limit.window, &keys, self.0.clock.now()).await {
                 Ok(wait) => (wait, false),
                 Err(cause) => {
-                    tracing::warn!(cause = %cause.category(), "Redis does not count: this instance counts by itself");
+                    redis.let_be(&cause);
                     (self.take_here(limit.window, &keys), true)
                 }
             },
-            None => (self.take_here(limit.window, &keys), true),
+            _ => (self.take_here(limit.window, &keys), true),
         };
         match wait {
             None => {
                 let keys = keys.into_iter().map(|(key, _)| key).collect();
                 Ok(Taken { limiter: self.clone(), keys, here, settled: false })
             }
-            Some(wait) => Err(Fault::RateLimited(wait)),
+            Some(wait) => {
+                self.note_refusal(limit.name);
+                Err(Fault::RateLimited(wait))
+            }
         }
+    }
+
+    fn note_refusal(&self, limit: &'static str) {
+        *self.0.refused.lock().unwrap_or_else(PoisonError::into_inner).entry(limit).or_default() += 1;
+    }
+
+    /// How often each limit refused something on this instance.
+    pub fn refusals(&self) -> Vec<(&'static str, u64)> {
+        let refused = self.0.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.iter().map(|(limit, number)| (*limit, *number)).collect()
     }
 
     fn fingerprint(&self, name: &str, key: &str) -> String {
@@ -172,7 +198,7 @@ impl Limiter {
         if let Some(wait) = keys.iter().filter_map(|(key, most)| windows.wait(key, *most, window, now)).max() {
             return Some(wait);
         }
-        let until = now + TimeDelta::from_std(window).unwrap_or_default();
+        let until = now + span(window);
         for (key, _) in keys {
             let window = windows.open.entry(key.clone()).or_insert(Window { count: 0, pending: 0, until });
             if window.until <= now {
@@ -259,6 +285,18 @@ impl Windows {
 }
 
 impl Redis {
+    /// Whether it did not answer a moment ago: asking it again would only keep everybody waiting.
+    fn is_away(&self) -> bool {
+        let until = self.away_until.lock().unwrap_or_else(PoisonError::into_inner);
+        until.is_some_and(|until| tokio::time::Instant::now() < until)
+    }
+
+    fn let_be(&self, cause: &redis::RedisError) {
+        tracing::warn!(cause = %cause.category(), "Redis does not count: this instance counts by itself for a while");
+        let until = tokio::time::Instant::now() + AWAY_FOR;
+        *self.away_until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
     fn key(&self, key: &str) -> String {
         format!("{}:limit:{key}", self.prefix)
     }

@@ -1,10 +1,13 @@
 //! Notifications as the schema shows them.
 
+pub mod preferences;
+
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
 use entity::{NotificationId, TaskId, UserId, notification as row, notification_counter as counter};
 use futures_util::{Stream, StreamExt};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 
+use self::preferences::{NotificationPreference, preferences_of};
 use super::{
     delete,
     live::{self, NotificationEvent},
@@ -160,12 +163,35 @@ impl UserNotifications {
         Ok(Walked(connection))
     }
 
+    /// By which ways the viewer hears of each type of notification.
+    async fn notification_preferences(&self, ctx: &Context<'_>) -> Result<Vec<NotificationPreference>, Fault> {
+        preferences_of(ctx.data_unchecked::<Platform>(), self.0).await
+    }
+
+    /// How many are unread, with its place in `notificationEvents`, both of one moment. Show it, and subscribe with the
+    /// cursor as `after`: a badge that begins so misses nothing.
+    async fn notification_badge(&self, ctx: &Context<'_>) -> Result<NotificationBadge, Fault> {
+        let db = ctx.data_unchecked::<Platform>().db.read();
+        let counter = counter::Entity::find_by_id(self.0).one(db).await?;
+        let (unread_count, last) = counter.map_or((0, 0), |counter| (counter.unread, counter.last_seq));
+        Ok(NotificationBadge { unread_count, cursor: Cursor(last.to_string()) })
+    }
+
     /// How many of the viewer's notifications are unread.
     async fn unread_notification_count(&self, ctx: &Context<'_>) -> Result<i32, Fault> {
         let db = ctx.data_unchecked::<Platform>().db.read();
         let counter = counter::Entity::find_by_id(self.0).one(db).await?;
         Ok(counter.map_or(0, |counter| counter.unread))
     }
+}
+
+/// The number that a badge shows.
+#[derive(SimpleObject)]
+pub struct NotificationBadge {
+    /// How many of the viewer's notifications are unread.
+    unread_count: i32,
+    /// The last event that it counts.
+    cursor: Cursor,
 }
 
 /// Which notification was read.

@@ -1,0 +1,94 @@
+//! What analytics answer with: plain values.
+
+use async_graphql::{Enum, SimpleObject};
+
+use crate::platform::scalars::Date;
+
+/// How many tasks stand where.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct TaskStatusCounts {
+    /// Not begun.
+    pub(super) todo: u32,
+    /// Begun.
+    pub(super) in_progress: u32,
+    /// Done.
+    pub(super) completed: u32,
+}
+
+/// How many tasks matter how much.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct TaskPriorityCounts {
+    /// Can wait.
+    pub(super) low: u32,
+    /// As most do.
+    pub(super) medium: u32,
+    /// Come first.
+    pub(super) high: u32,
+}
+
+/// A local day, and what was done on it.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct DayCount {
+    /// The day.
+    pub(super) date: Date,
+    /// Reminders completed on it.
+    pub(super) completed: u32,
+}
+
+/// A calendar week, and what was done in it.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct WeekCount {
+    /// Its first day.
+    pub(super) starts_on: Date,
+    /// Reminders completed in it.
+    pub(super) completed: u32,
+}
+
+/// A category's part of the tasks.
+#[derive(Clone, Debug, SimpleObject)]
+pub struct CategoryShare {
+    /// Its name; `Uncategorized` for tasks that have none.
+    pub(super) category: String,
+    /// How many tasks.
+    pub(super) count: u32,
+    /// The part of all tasks, above 0 and up to 1.
+    pub(super) share: f64,
+}
+
+/// Runs of consecutive local days on each of which at least one reminder was completed.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct Streak {
+    /// Days in the run that ends today or yesterday (what is done today need not be done yet); 0 when there is none.
+    pub(super) active: u32,
+    /// Days in the longest run ever, the active one included.
+    pub(super) longest: u32,
+    /// The first day of the active run. Null: there is no active run.
+    pub(super) started_on: Option<Date>,
+    /// The last day of the active run so far. Null: there is no active run.
+    pub(super) ends_on: Option<Date>,
+}
+
+/// How a span of days is cut.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Enum)]
+pub enum SeriesGranularity {
+    /// Into days.
+    #[default]
+    Day,
+    /// Into calendar weeks, which begin as the person's locale says.
+    Week,
+    /// Into calendar months.
+    Month,
+}
+
+/// A day, week or month of a span, as far as it lies in the span.
+#[derive(Clone, Copy, Debug, SimpleObject)]
+pub struct SeriesBucket {
+    /// The day, or the first day of the calendar week or month; it may lie before the span.
+    pub(super) starts_on: Date,
+    /// The first day of it that is counted.
+    pub(super) from: Date,
+    /// The last day of it that is counted.
+    pub(super) to: Date,
+    /// Reminders completed on the days from `from` to `to`.
+    pub(super) completed: u32,
+}

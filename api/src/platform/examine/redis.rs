@@ -1,0 +1,76 @@
+//! Redis: whether it answers, is new enough, and carries a message to whoever listens.
+
+use futures_util::StreamExt;
+use redis::{Client, ErrorKind, RedisError};
+use tokio::time::timeout;
+
+use super::{Finding, PATIENCE};
+use crate::platform::{config::Config, random::Random, remote, secret::hex};
+
+/// What counters and scripts need.
+const OLDEST: u32 = 6;
+
+/// Looks at Redis.
+pub async fn redis(config: &Config, random: &Random) -> Vec<Finding> {
+    let Some(url) = &config.shared.redis_url else {
+        let alone = !config.database.is_postgres();
+        return vec![if alone {
+            Finding::ok("redis: none is needed by one process on SQLite")
+        } else {
+            Finding::warn(
+                "redis: REDIS_URL is not set, so that several instances hear of each other late and count by themselves",
+                "set REDIS_URL if there is more than one instance",
+            )
+        }];
+    };
+    let client = match remote::client(url) {
+        Ok(client) => client,
+        Err(problem) => return vec![Finding::fail("redis: REDIS_URL cannot be used", problem)],
+    };
+    let channel = format!("{}:doctor:{}", config.shared.redis_prefix, hex(&random.bytes::<8>()));
+    match timeout(PATIENCE, look(&client, &channel)).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => vec![broken(&error)],
+        Err(_) => vec![Finding::fail(
+            format!("redis: it did not answer within {} s", PATIENCE.as_secs()),
+            "look at host and port of REDIS_URL, and at what lies between",
+        )],
+    }
+}
+
+async fn look(client: &Client, channel: &str) -> Result<Vec<Finding>, RedisError> {
+    let mut connection = client.get_multiplexed_async_connection().await?;
+    let about: String = redis::cmd("INFO").arg("server").query_async(&mut connection).await?;
+    let version = about.lines().find_map(|line| line.strip_prefix("redis_version:")).unwrap_or("unknown").trim();
+    let major = version.split('.').next().and_then(|major| major.parse::<u32>().ok());
+    let mut found = vec![match major {
+        Some(..OLDEST) => Finding::fail(format!("redis: it is version {version}"), format!("take {OLDEST} or newer")),
+        _ => Finding::ok(format!("redis: version {version} answers")),
+    }];
+    let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
+    sink.subscribe(channel).await?;
+    redis::cmd("PUBLISH").arg(channel).arg("heard").query_async::<()>(&mut connection).await?;
+    let heard = timeout(PATIENCE / 2, messages.next()).await;
+    found.push(match heard {
+        Ok(Some(message)) if message.get_payload::<String>()? == "heard" => {
+            Finding::ok("redis: what is published is heard")
+        }
+        _ => Finding::fail(
+            "redis: what is published is not heard",
+            "let REDIS_URL lead to a server, not to a proxy without SUBSCRIBE",
+        ),
+    });
+    Ok(found)
+}
+
+/// Without the error's own words: they may show the address, which may carry a password.
+fn broken(error: &RedisError) -> Finding {
+    let refused =
+        error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
+    let mend = match (refused, error.code()) {
+        (true, _) => "mend user and password of REDIS_URL",
+        (_, Some("NOPERM")) => "let this user use INFO, PUBLISH, SUBSCRIBE and scripts",
+        _ => "start it, or mend host and port of REDIS_URL",
+    };
+    Finding::fail(format!("redis: it cannot be used ({})", error.category()), mend)
+}

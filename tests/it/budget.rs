@@ -1,0 +1,166 @@
+//! What requests cost, and the budgets that they are paid from.
+
+use chrono::TimeDelta;
+use hyper::{Method, StatusCode};
+use support::{Answer, Json, Person, Server, Two, both, json};
+
+async fn post(server: &Server, person: Option<&Person>, query: &str, variables: Json) -> Answer {
+    let bearer = person.map(|person| format!("Bearer {}", person.token));
+    let mut headers = vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
+    headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+    let body = json!({ "query": query, "variables": variables }).to_string();
+    server.client.send(Method::POST, "/graphql", &headers, body).await
+}
+
+async fn cost(server: &Server, person: Option<&Person>, query: &str, variables: Json) -> u64 {
+    let answer = post(server, person, query, variables).await.json();
+    answer["extensions"]["cost"].as_u64().unwrap_or_else(|| panic!("{answer}"))
+}
+
+/// What is left, by the header.
+fn remaining(answer: &Answer) -> u64 {
+    let header = answer.header("ratelimit");
+    let left = header.strip_prefix("\"points\";r=").and_then(|rest| rest.split(';').next());
+    left.and_then(|left| left.parse().ok()).unwrap_or_else(|| panic!("{header}"))
+}
+
+both! {
+    async fn a_request_costs_what_its_pages_may_hold(server) {
+        let ada = server.person("Ada").await;
+        let some = Some(&ada);
+        assert_eq!(cost(server, None, "{ __typename }", json!({})).await, 1);
+        assert_eq!(cost(server, some, "{ viewer { name email } }", json!({})).await, 1);
+        let page = "query($n: Int) { viewer { tasks(first: $n) { nodes { id title status } } } }";
+        let default = cost(server, some, page, json!({})).await;
+        assert_eq!(default, 1, "20 tasks of 3 fields, and what is around them");
+        assert_eq!(cost(server, some, page, json!({ "n": 100 })).await, 5, "100 × 4 and what is around them");
+        assert_eq!(cost(server, some, "query($n: Int = 100) { viewer { tasks(first: $n) { nodes { id title status } } } }", json!({})).await, 5);
+        assert_eq!(cost(server, some, "{ viewer { tasks(first: 100) { nodes { id title status } } } }", json!({})).await, 5);
+        assert_eq!(cost(server, some, "{ viewer { tasks(last: 100) { nodes { ...F } } } } fragment F on Task { id title status }", json!({})).await, 5);
+        let nested = "query($n: Int) { viewer { tasks(first: $n) { nodes { reminders(first: $n) { nodes { id } } } } } }";
+        assert_eq!(cost(server, some, nested, json!({ "n": 10 })).await, 1 + 2);
+        assert_eq!(cost(server, some, nested, json!({ "n": 50 })).await, 1 + 51);
+        let create = "mutation { a: taskCreate(input: { title: \"One\" }) { task { id } } }";
+        assert_eq!(cost(server, some, create, json!({})).await, 10);
+        let two = "mutation { a: taskCreate(input: { title: \"One\" }) { task { id } } b: taskCreate(input: { title: \"Two\" }) { task { id } } }";
+        assert_eq!(cost(server, some, two, json!({})).await, 19);
+        assert_eq!(cost(server, None, "{ __schema { queryType { name } } }", json!({})).await, 10);
+    }
+
+    async fn a_person_spends_their_budget_and_no_more(server, "COST_BUDGET" = "30", "COST_BUDGET_ANONYMOUS" = "1000") {
+        let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
+        let query = "{ rateLimit { cost limit remaining resetsAt } }";
+        for left in (0..30).rev() {
+            let answer = post(server, Some(&ada), query, json!({})).await;
+            assert_eq!((answer.status, remaining(&answer)), (StatusCode::OK, left));
+            assert_eq!(answer.header("ratelimit-policy"), "\"points\";q=30;w=60");
+            let told = answer.json()["data"]["rateLimit"].clone();
+            assert_eq!((&told["cost"], &told["limit"], &told["remaining"]), (&json!(1), &json!(30), &json!(left)));
+        }
+        let answer = post(server, Some(&ada), query, json!({})).await;
+        assert_eq!(answer.status, StatusCode::TOO_MANY_REQUESTS);
+        let wait: u64 = answer.header("retry-after").parse().expect("seconds");
+        assert!((50..=61).contains(&wait), "{wait}");
+        let error = &answer.json()["errors"][0];
+        assert_eq!((&error["extensions"]["code"], &error["extensions"]["retryAfter"]), (&json!("RATE_LIMITED"), &json!(wait)));
+        assert!(error["message"].as_str().expect("words").contains("This costs 1 points, and 0 are left."), "{error}");
+        assert_eq!(post(server, Some(&eve), query, json!({})).await.status, StatusCode::OK, "it is nobody else's");
+        assert_eq!(post(server, None, query, json!({})).await.status, StatusCode::OK);
+        // By a socket and by an event stream it is the same budget.
+        let mut socket = server.socket(Some(&ada)).await;
+        socket.subscribe("one", query, json!({})).await;
+        let refused = socket.next().await;
+        assert_eq!(refused["payload"][0]["extensions"]["code"], "RATE_LIMITED", "{refused}");
+        socket.subscribe("two", "subscription { notificationEvents { cursor } }", json!({})).await;
+        assert_eq!(socket.next().await["payload"][0]["extensions"]["code"], "RATE_LIMITED");
+        let bearer = format!("Bearer {}", ada.token);
+        let headers = [("content-type", "application/json"), ("accept", "text/event-stream"), ("authorization", bearer.as_str())];
+        let mut events = server.client.events(Method::POST, "/graphql", &headers, json!({ "query": query }).to_string()).await;
+        assert_eq!(events.event().await.expect("an event").1["errors"][0]["extensions"]["code"], "RATE_LIMITED");
+        server.advance(TimeDelta::seconds(61));
+        assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 29, "a window later");
+    }
+
+    async fn what_is_refused_costs_a_point_and_what_does_not_fit_nothing(server, "COST_BUDGET" = "60") {
+        let ada = server.person("Ada").await;
+        let query = "{ rateLimit { remaining } }";
+        assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 59);
+        for broken in ["{ nonsense }", "{", "query($n: Int!) { viewer { tasks(first: $n) { totalCount } } }"] {
+            assert_eq!(post(server, Some(&ada), broken, json!({})).await.status, StatusCode::BAD_REQUEST);
+        }
+        assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 55);
+        let page = "query($n: Int) { viewer { tasks(first: $n) { nodes { reminders(first: $n) { nodes { id } } } } } }";
+        assert_eq!(cost(server, Some(&ada), page, json!({ "n": 50 })).await, 52);
+        let again = post(server, Some(&ada), page, json!({ "n": 50 })).await;
+        assert_eq!(again.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 2, "what does not fit costs nothing");
+        let never = post(server, Some(&ada), page, json!({ "n": 100 })).await.json();
+        assert_eq!(never["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{never}");
+    }
+
+    async fn a_subscription_pays_for_each_of_its_events(server, "COST_BUDGET" = "75") {
+        let ada = server.person("Ada").await;
+        for title in ["One", "Two", "Three"] {
+            let id = server.task(&ada, title).await;
+            let complete = "mutation($id: ID!) { taskComplete(input: { id: $id }) { userErrors { code } } }";
+            server.data(&ada, complete, json!({ "id": id })).await;
+        }
+        let left = || async { remaining(&post(server, Some(&ada), "{ __typename }", json!({})).await) };
+        let cheap = "subscription { notificationEvents(after: \"0\") { cursor } }";
+        let dear = "subscription { notificationEvents(after: \"0\") { notification { task { reminders(first: 60) { nodes { id } } } } } }";
+        for (query, points) in [(cheap, 1), (dear, 2 + 2 + 2)] {
+            let before = left().await;
+            let mut socket = server.socket(Some(&ada)).await;
+            socket.subscribe("one", query, json!({})).await;
+            for _ in 0..3 {
+                assert!(socket.next().await["payload"]["data"]["notificationEvents"].is_object());
+            }
+            assert_eq!(before - left().await, points + 1, "{query}, and this look");
+        }
+        let mut socket = server.socket(Some(&ada)).await;
+        socket.subscribe("one", dear, json!({})).await;
+        for _ in 0..2 {
+            assert!(socket.next().await["payload"]["data"]["notificationEvents"].is_object());
+        }
+        let last = socket.next().await;
+        assert_eq!(last["payload"]["errors"][0]["extensions"]["code"], "RATE_LIMITED", "{last}");
+        assert_eq!(socket.next().await["type"], "complete");
+    }
+
+    async fn an_address_has_a_budget_of_its_own(server, "COST_BUDGET_ANONYMOUS" = "5", "TRUSTED_PROXIES" = "1") {
+        let ask = |ip: &'static str| async move {
+            let headers = [("content-type", "application/json"), ("x-forwarded-for", ip)];
+            server.client.send(Method::POST, "/graphql", &headers, r#"{"query":"{ __typename }"}"#).await.status
+        };
+        for _ in 0..5 {
+            assert_eq!(ask("198.51.100.7").await, StatusCode::OK);
+        }
+        assert_eq!(ask("198.51.100.7").await, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(ask("198.51.100.8").await, StatusCode::OK);
+        for last in ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3::", "2001:db8:1:2::4", "2001:db8:1:2::5"] {
+            assert_eq!(ask(last).await, StatusCode::OK);
+        }
+        assert_eq!(ask("2001:db8:1:2:ffff::").await, StatusCode::TOO_MANY_REQUESTS, "a network is one customer");
+        assert_eq!(ask("2001:db8:1:3::1").await, StatusCode::OK);
+    }
+}
+
+#[test]
+fn two_instances_count_together() {
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    runtime.block_on(async {
+        let two = Two::on_shared_redis(&[("COST_BUDGET", "20")]).await;
+        let [a, b] = two.servers();
+        let ada = a.person("Budget").await;
+        let query = "{ rateLimit { remaining } }";
+        let mut left = Vec::new();
+        for turn in 0..20 {
+            left.push(remaining(&post(if turn % 2 == 0 { a } else { b }, Some(&ada), query, json!({})).await));
+        }
+        assert_eq!(left, (0..20).rev().collect::<Vec<u64>>());
+        for server in [a, b] {
+            assert_eq!(post(server, Some(&ada), query, json!({})).await.status, StatusCode::TOO_MANY_REQUESTS);
+        }
+        two.finish().await;
+    });
+}

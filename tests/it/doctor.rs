@@ -1,0 +1,238 @@
+//! `spacedly doctor`: a configuration that works is found to, and each broken part is named, with how to mend it.
+
+use std::process::Command;
+
+use migration::{Migrator, MigratorTrait};
+use sea_orm::{ConnectionTrait, Database as Connection};
+use spacedly::platform::secret::{Secrets, hex};
+use support::{
+    Database, Server, postgres,
+    process::{Script, binary},
+    redis::Redis,
+    s3::S3,
+};
+
+type Settings = Vec<(&'static str, String)>;
+
+/// Whether it found nothing to mend, and its lines.
+async fn doctor(settings: &Settings) -> (bool, Vec<String>) {
+    let settings = settings.clone();
+    let run = move || Command::new(binary()).env_clear().envs(settings).arg("doctor").output().expect("it runs");
+    let output = tokio::task::spawn_blocking(run).await.expect("run");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    for secret in [SECRET, "hunter22", STORE_SECRET] {
+        assert!(!said.contains(secret), "{said}");
+    }
+    (output.status.success(), said.lines().map(str::to_owned).collect())
+}
+
+/// Runs it on settings of which one thing is broken: the lines that are not fine begin so.
+async fn finds(settings: &Settings, expected: &[&str]) {
+    let (well, lines) = doctor(settings).await;
+    let is_bad = |line: &&String| line.starts_with("FAIL") || line.starts_with("warn");
+    // One day this build is old.
+    let bad: Vec<&String> = lines.iter().filter(is_bad).filter(|line| !line.starts_with("warn time zones")).collect();
+    for words in expected {
+        let found = bad.iter().find(|line| line.starts_with(words));
+        assert!(found.is_some_and(|line| line.contains(": ")), "{words} in {lines:#?}");
+    }
+    let failing = expected.iter().any(|words| words.starts_with("FAIL"));
+    assert_eq!(well, !failing, "{lines:#?}");
+    assert_eq!(bad.len(), expected.len(), "{lines:#?}");
+}
+
+fn changed(settings: &Settings, changes: &[(&'static str, &str)]) -> Settings {
+    let mut changed = settings.clone();
+    changed.retain(|(known, _)| changes.iter().all(|(name, _)| name != known));
+    changed.extend(changes.iter().map(|(name, value)| (*name, (*value).to_owned())));
+    changed
+}
+
+const SECRET: &str = "93c1f0b7a5e2d4868b0a7c9e1f3d5b79";
+const STORE_SECRET: &str = "secret key of the store, made up for this test";
+
+/// An S3 that checks signatures and lets pages in by its rules: the store of another server of ours.
+async fn store() -> (Server, Vec<(&'static str, String)>) {
+    let server = Server::start(Database::Sqlite, &[("SECRET_KEY", STORE_SECRET)]).await;
+    let key = hex(&Secrets::new(STORE_SECRET.as_bytes()).derive("embedded store"));
+    let settings = vec![
+        ("S3_ENDPOINT", format!("http://127.0.0.1:{}", server.port)),
+        ("S3_ACCESS_KEY_ID", "spacedly".to_owned()),
+        ("S3_SECRET_ACCESS_KEY", key),
+    ];
+    (server, settings)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_settings_at_all_are_fine() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings: Settings = vec![("DATA_DIR", folder.path().display().to_string())];
+    finds(&settings, &[]).await;
+    assert_eq!(std::fs::read_dir(folder.path()).expect("a folder").count(), 0, "and nothing is left behind");
+    // Beside a running server too, whose lock it leaves alone.
+    let server = support::process::Process::start(&settings);
+    let (well, lines) = doctor(&settings).await;
+    assert!(well && lines.iter().any(|line| line.starts_with("ok   tables: all")), "{lines:#?}");
+    assert!(server.terminate());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_part_is_looked_at_and_what_is_broken_is_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (redis, smtp) = (Redis::start(), Script::start(&["smtp.mjs", "hunter22"]));
+    let (files, of_files) = store().await;
+    let mail = |password: &str| format!("smtp://spacedly:{password}@127.0.0.1:{}", smtp.1["port"]);
+    let mut good: Settings = vec![
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("DATABASE_URL", postgres::cluster().database().await),
+        ("REDIS_URL", redis.url()),
+        ("SECRET_KEY", SECRET.into()),
+        ("SMTP_URL", mail("hunter22")),
+    ];
+    good.extend(of_files);
+    const PLAIN: &str = "warn mail: SMTP_URL does not demand TLS";
+    finds(&good, &[PLAIN]).await;
+    let (_, lines) = doctor(&good).await;
+    for part in [
+        "settings: none is missing",
+        "addresses: the front end http://localhost:8080",
+        "proxies: none",
+        "keys: SECRET_KEY is set",
+        "database: PostgreSQL",
+        "clock: this machine and the database agree",
+        "tables: all",
+        "redis: version",
+        "redis: what is published is heard",
+        "files: put into spacedly-files",
+        "files: a signed URL takes an upload",
+        "files: pages of http://localhost:8080 may upload (CORS)",
+        "mail: the mail server answers and takes our login",
+        "DATA_DIR: ",
+    ] {
+        assert!(lines.iter().any(|line| line.starts_with(&format!("ok   {part}"))), "{part} in {lines:#?}");
+    }
+
+    let closed = "127.0.0.1:1";
+    let rows: Vec<(Settings, Vec<&str>)> = vec![
+        (
+            vec![("DATABASE_URL", format!("postgres://postgres@{closed}/spacedly"))],
+            vec![PLAIN, "FAIL database: 127.0.0.1:1/spacedly cannot be used"],
+        ),
+        (vec![("DATABASE_URL", good[1].1.replace("/test_", "/none_"))], vec![PLAIN, "FAIL database: "]),
+        (vec![("DATABASE_URL", good[1].1.replace("postgres@", "nobody:hunter22@"))], vec![PLAIN, "FAIL database: "]),
+        (vec![("REDIS_URL", format!("redis://:hunter22@{closed}/0"))], vec![PLAIN, "FAIL redis: it cannot be used"]),
+        (
+            vec![("REDIS_URL", redis.url().replace("redis://", "redis://nobody:hunter22@"))],
+            vec![PLAIN, "FAIL redis: it cannot be used"],
+        ),
+        (vec![("SMTP_URL", mail("wrong"))], vec![PLAIN, "FAIL mail: the mail server cannot be used"]),
+        (
+            vec![("SMTP_URL", format!("smtps://spacedly:hunter22@{closed}"))],
+            vec!["FAIL mail: the mail server cannot be used"],
+        ),
+        (vec![("S3_ENDPOINT", format!("http://{closed}"))], vec![PLAIN, "FAIL files: the S3 cannot be reached"]),
+        (vec![("S3_SECRET_ACCESS_KEY", "wrong".into())], vec![PLAIN, "FAIL files: the S3 refuses our key"]),
+        (
+            vec![("S3_BUCKET", "another-bucket".into())],
+            vec![PLAIN, "warn files: there is no bucket another-bucket yet"],
+        ),
+        (
+            vec![("S3_PUBLIC_ENDPOINT", format!("http://{closed}"))],
+            vec![
+                PLAIN,
+                "FAIL files: browsers cannot reach the S3",
+                "FAIL files: pages of http://localhost:8080 may not upload",
+            ],
+        ),
+        (
+            vec![("FRONTEND_URL", "http://localhost:9999".into())],
+            vec![PLAIN, "FAIL files: pages of http://localhost:9999 may not upload (CORS)"],
+        ),
+        (
+            vec![("ALLOWED_ORIGINS", "http://localhost:8080,http://localhost:9999".into())],
+            vec![PLAIN, "FAIL files: pages of http://localhost:9999 may not upload (CORS)"],
+        ),
+        (
+            vec![("SECRET_KEY", "short".into()), ("JOB_BATCH", "0".into())],
+            vec![
+                PLAIN,
+                "FAIL settings: SECRET_KEY must have at least 32",
+                "FAIL settings: JOB_BATCH must be at least 1",
+            ],
+        ),
+        (
+            vec![("DATABASE_URL", format!("sqlite://{}", files_that_is_none(folder.path())))],
+            vec![PLAIN, "FAIL database: the SQLite file"],
+        ),
+        (vec![("DATABASE_READERS", "500".into())], vec![PLAIN, "FAIL database: one instance wants 508 connections"]),
+    ];
+    for (changes, expected) in rows {
+        let changes: Vec<(&'static str, &str)> = changes.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        finds(&changed(&good, &changes), &expected).await;
+    }
+    files.finish().await;
+}
+
+/// A file that is no database.
+fn files_that_is_none(folder: &std::path::Path) -> String {
+    let path = folder.join("none.db");
+    std::fs::write(&path, "This is no database, but it is long enough to be taken for a page of one.".repeat(40))
+        .expect("written");
+    path.display().to_string()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_that_are_too_old_or_too_new_are_told() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = postgres::cluster().empty_database().await;
+    let sqlite = format!("sqlite://{}/old.db", folder.path().display());
+    for url in [database, sqlite] {
+        let create = if url.starts_with("sqlite") { format!("{url}?mode=rwc") } else { url.clone() };
+        let db = Connection::connect(create).await.expect("connected");
+        db.execute_unprepared("CREATE TABLE something (id integer)").await.expect("made");
+        let settings: Settings = vec![("DATA_DIR", folder.path().display().to_string()), ("DATABASE_URL", url.clone())];
+        let alone = url.starts_with("sqlite");
+        let no_redis: &[&str] = if alone { &[] } else { &["warn redis: REDIS_URL is not set"] };
+        let all = Migrator::migrations().len();
+        finds(&settings, &with(no_redis, &format!("warn tables: {all} of {all} migrations are not applied"))).await;
+        Migrator::up(&db, None).await.expect("up");
+        finds(&settings, no_redis).await;
+        Migrator::down(&db, Some(1)).await.expect("down");
+        finds(&settings, &with(no_redis, &format!("warn tables: 1 of {all} migrations are not applied"))).await;
+        db.execute_unprepared(
+            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m99999999_000001_of_tomorrow', 0)",
+        )
+        .await
+        .expect("written");
+        finds(&settings, &with(no_redis, "FAIL tables: 1 migrations were applied by a newer release")).await;
+        db.close().await.expect("closed");
+    }
+}
+
+fn with<'a>(some: &[&'a str], one_more: &'a str) -> Vec<&'a str> {
+    [some, &[one_more]].concat()
+}
+
+/// moto is a peer that is not ours: the same looks at it find nothing.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn somebody_elses_s3_is_found_to_work_once_a_server_has_started() {
+    let s3 = S3::start().await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings: Settings = vec![
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("S3_ENDPOINT", s3.endpoint.clone()),
+        ("S3_BUCKET", s3.bucket.clone()),
+        ("S3_ACCESS_KEY_ID", "key".into()),
+        ("S3_SECRET_ACCESS_KEY", "secret".into()),
+    ];
+    finds(&settings, &["warn files: there is no bucket"]).await;
+    let server = support::process::Process::start(&settings);
+    // The bucket is there a moment before its rules for browsers are.
+    support::until("the bucket and its rules", || async {
+        let (_, lines) = doctor(&settings).await;
+        lines.iter().all(|line| line.starts_with("ok") || !line.contains("files:")).then_some(())
+    })
+    .await;
+    finds(&settings, &[]).await;
+    assert!(server.terminate());
+}
