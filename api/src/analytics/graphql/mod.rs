@@ -19,7 +19,7 @@ use super::{
 };
 use crate::{
     accounts::{self, graphql::User},
-    platform::{Platform, calendar, error::Fault, scalars::Date},
+    platform::{Platform, calendar, error::Fault, scalars::Date, walk::Walked},
 };
 
 /// Days of `daily`, today included.
@@ -135,30 +135,32 @@ impl Analytics {
     }
 
     /// Completed reminders on each of the last 7 local days, today included; the earliest first, zeros included.
-    async fn daily(&self, ctx: &Context<'_>) -> Result<Vec<DayCount>, Fault> {
+    async fn daily(&self, ctx: &Context<'_>) -> Result<Walked<Vec<DayCount>>, Fault> {
         let buckets = buckets::daily(self.0.when(ctx).await?.today, DAYS);
         let days = self.0.filled(ctx, buckets).await?;
-        Ok(days.into_iter().map(|day| DayCount { date: Date(day.starts_on), completed: day.count }).collect())
+        let shown = |day: Bucket| DayCount { date: Date(day.starts_on), completed: day.count };
+        Ok(Walked(days.into_iter().map(shown).collect()))
     }
 
     /// Completed reminders in each of the last 4 calendar weeks, the current one included; the earliest first, zeros
     /// included.
-    async fn weekly(&self, ctx: &Context<'_>) -> Result<Vec<WeekCount>, Fault> {
+    async fn weekly(&self, ctx: &Context<'_>) -> Result<Walked<Vec<WeekCount>>, Fault> {
         let When { today, first_weekday } = self.0.when(ctx).await?;
         let weeks = self.0.filled(ctx, buckets::weekly(today, WEEKS, first_weekday)).await?;
-        Ok(weeks.into_iter().map(|week| WeekCount { starts_on: Date(week.starts_on), completed: week.count }).collect())
+        let shown = |week: Bucket| WeekCount { starts_on: Date(week.starts_on), completed: week.count };
+        Ok(Walked(weeks.into_iter().map(shown).collect()))
     }
 
     /// How the tasks that are not deleted divide over categories; those with the most first, equal ones by name, 200 at
     /// most.
-    async fn categories(&self, ctx: &Context<'_>) -> Result<Vec<CategoryShare>, Fault> {
+    async fn categories(&self, ctx: &Context<'_>) -> Result<Walked<Vec<CategoryShare>>, Fault> {
         let tasks = self.0.tasks(ctx).await?;
         let shown = |share: &share::Share| CategoryShare {
             category: share.category.clone(),
             count: share.count,
             share: share.share,
         };
-        Ok(tasks.categories.iter().map(shown).collect())
+        Ok(Walked(tasks.categories.iter().map(shown).collect()))
     }
 
     /// Which part of the tasks that are not deleted is completed, from 0 to 1. Null: there are no tasks.
@@ -168,14 +170,14 @@ impl Analytics {
     }
 
     /// Consecutive local days on each of which a reminder was completed.
-    async fn streak(&self, ctx: &Context<'_>) -> Result<Streak, Fault> {
+    async fn streak(&self, ctx: &Context<'_>) -> Result<Walked<Streak>, Fault> {
         let streak = self.0.days(ctx).await?.streak;
-        Ok(Streak {
+        Ok(Walked(Streak {
             active: streak.active,
             longest: streak.longest,
             started_on: streak.started_on.map(Date),
             ends_on: streak.ends_on.map(Date),
-        })
+        }))
     }
 
     /// Completed reminders in each day, week or month of any span; the earliest first, zeros included. At most 400 of
@@ -186,7 +188,7 @@ impl Analytics {
         #[graphql(desc = "The first local day that is counted.")] from: Date,
         #[graphql(desc = "The last local day that is counted.")] to: Date,
         #[graphql(default, desc = "How the span is cut.")] by: SeriesGranularity,
-    ) -> Result<Vec<SeriesBucket>, Fault> {
+    ) -> Result<Walked<Vec<SeriesBucket>>, Fault> {
         if from > to {
             return Err(Fault::BadRequest("`from` must not lie after `to`: give the earlier day as `from`.".into()));
         }
@@ -204,7 +206,7 @@ impl Analytics {
             to: Date(bucket.to),
             completed: bucket.count,
         };
-        Ok(self.0.filled(ctx, buckets).await?.into_iter().map(shown).collect())
+        Ok(Walked(self.0.filled(ctx, buckets).await?.into_iter().map(shown).collect()))
     }
 }
 
@@ -220,15 +222,15 @@ impl AnalyticsTotals {
     }
 
     /// The same by where they stand.
-    async fn tasks_by_status(&self, ctx: &Context<'_>) -> Result<TaskStatusCounts, Fault> {
+    async fn tasks_by_status(&self, ctx: &Context<'_>) -> Result<Walked<TaskStatusCounts>, Fault> {
         let [todo, in_progress, completed] = self.0.tasks(ctx).await?.by_status;
-        Ok(TaskStatusCounts { todo, in_progress, completed })
+        Ok(Walked(TaskStatusCounts { todo, in_progress, completed }))
     }
 
     /// The same by how much they matter.
-    async fn tasks_by_priority(&self, ctx: &Context<'_>) -> Result<TaskPriorityCounts, Fault> {
+    async fn tasks_by_priority(&self, ctx: &Context<'_>) -> Result<Walked<TaskPriorityCounts>, Fault> {
         let [low, medium, high] = self.0.tasks(ctx).await?.by_priority;
-        Ok(TaskPriorityCounts { low, medium, high })
+        Ok(Walked(TaskPriorityCounts { low, medium, high }))
     }
 
     /// Reminders that were ever completed and not reopened, deleted ones included: the sum of all days.
