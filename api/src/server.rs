@@ -27,10 +27,31 @@ use crate::{app::App, http, platform::config::Config};
 /// # Errors
 /// When it is taken or not ours; in words for an operator.
 pub async fn bind(config: &Config) -> Result<TcpListener, String> {
-    let address = (config.server.host.as_str(), config.server.port);
-    TcpListener::bind(address)
-        .await
-        .map_err(|e| format!("HOST {} and PORT {} cannot be used: {e}", address.0, address.1))
+    bind_to(config, "PORT", config.server.port).await
+}
+
+/// Takes the address at which a worker tells how it is. None: it tells nobody.
+///
+/// # Errors
+/// When it is taken or not ours; in words for an operator.
+pub async fn bind_worker(config: &Config) -> Result<Option<TcpListener>, String> {
+    let Some(port) = config.server.worker_port else { return Ok(None) };
+    bind_to(config, "WORKER_PORT", port).await.map(Some)
+}
+
+async fn bind_to(config: &Config, setting: &str, port: u16) -> Result<TcpListener, String> {
+    let host = config.server.host.as_str();
+    let bound = TcpListener::bind((host, port)).await;
+    bound.map_err(|e| format!("HOST {host} and {setting} {port} cannot be used: {e}"))
+}
+
+/// Tells how a worker is until it is told to stop.
+///
+/// # Errors
+/// When the listener has no address.
+pub async fn watch(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
+    let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
+    accept(http::watch_routes(edge), listener, app.platform.config.clone(), stop).await
 }
 
 /// Serves the app until it is told to stop: then it says that it is not ready, takes connections for `SHUTDOWN_DELAY`

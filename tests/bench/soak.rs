@@ -56,6 +56,7 @@ async fn one(name: &str, database: Option<String>, seconds: u64) -> bool {
         ("PASSWORD_PASSES", "1".into()),
         ("ACCESS_TOKEN_LIFETIME", "1d".into()),
         ("SOCKETS_PER_USER", "1000".into()),
+        ("SOCKETS_PER_ADDRESS", "1000".into()),
         ("REGISTER_LIMIT", "1000".into()),
         ("CODE_FAILURES", "1000".into()),
     ];

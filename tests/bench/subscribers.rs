@@ -20,6 +20,7 @@ fn start(folder: &std::path::Path) -> Process {
         ("PASSWORD_PASSES", "1".into()),
         ("ACCESS_TOKEN_LIFETIME", "1d".into()),
         ("SOCKETS_PER_USER", "100000".into()),
+        ("SOCKETS_PER_ADDRESS", "100000".into()),
         ("CONNECTION_LIMIT", "30000".into()),
         ("REGISTER_LIMIT", "100000".into()),
         ("CODE_FAILURES", "100000".into()),

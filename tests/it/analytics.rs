@@ -13,6 +13,7 @@ use support::{
     analytics::{Span, agrees, asked, fuzz, recomputed, today},
     both, json,
     redis::Redis,
+    relay::Relay,
     until,
 };
 
@@ -195,6 +196,32 @@ both! {
         assert_eq!((seen["completionRate"].as_f64(), seen["series"].as_array().map(Vec::len)), (Some(1.0 / 3.0), Some(400)));
         assert_eq!(seen["weekly"][3]["completed"], 3);
         assert_eq!(seen, recomputed(server, &ada, span).await);
+    }
+
+    async fn the_short_way_writes_what_the_executor_writes(server) {
+        let (ada, bob) = (server.person("Ada").await, server.person("Bob").await);
+        let create = "mutation($input: TaskCreateInput!) { taskCreate(input: $input) { task { id } } }";
+        for category in ["\"quoted\" \\ 🦀", "work", "work"] {
+            server.data(&ada, create, json!({ "input": { "title": "Something", "category": category } })).await;
+        }
+        server.data(&bob, create, json!({ "input": { "title": "The only one" } })).await;
+        complete(server, &ada).await;
+        let day = today(server, &ada).await;
+        let series = |by: &str| format!("{by}: series(from: \"{}\", to: \"{day}\", by: {by}) {{ startsOn from to ...B }}", day - Days::new(40));
+        let whole = format!(
+            "totals {{ tasks tasksByStatus {{ todo inProgress completed __typename }} tasksByPriority {{ low medium high }} }}
+             daily {{ date ... on DayCount {{ done: completed }} }} weekly {{ startsOn completed }} categories {{ category count share }}
+             completionRate streak {{ active longest startedOn endsOn }} {} {} {}",
+            series("DAY"), series("WEEK"), series("MONTH"),
+        );
+        for person in [&ada, &bob] {
+            // A response key that stands twice has to be merged: the executor does that, the short way does not try.
+            let ask = async |twice: &str| {
+                let query = format!("{{ viewer {{ id {twice} analytics {{ {whole} }} }} }} fragment B on SeriesBucket {{ completed }}");
+                server.data(person, &query, json!({})).await.to_string()
+            };
+            assert_eq!(ask("").await, ask("id").await, "{}", person.email);
+        }
     }
 
     async fn travelling_moves_nothing_that_was_done(server, "ACCESS_TOKEN_LIFETIME" = "36500d", "SESSION_IDLE_LIFETIME" = "36500d", "SESSION_TOTAL_LIFETIME" = "36500d") {
@@ -530,5 +557,35 @@ mod on_two_instances {
         until("the other to look", || async { (tasks(&without.b, &ada).await == 1).then_some(()) }).await;
         assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
         without.finish().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn one_that_is_cut_off_from_redis_alone_is_missed_and_one_that_takes_leave_is_not() {
+        let redis = Redis::start();
+        let way = Relay::to(redis.port).await;
+        let (alone, direct) = (format!("redis://127.0.0.1:{}", way.port), redis.url());
+        let two = Two::start_each([Some(&alone), Some(&direct)], &[]).await;
+        two.hear_each_other().await;
+        let ada = two.a.person("Ada").await;
+        two.a.task(&ada, "One").await;
+        until("the other to hear of it", || async { (tasks(&two.b, &ada).await == 1).then_some(()) }).await;
+        // Long enough that a beat of each was heard.
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!(two.b.app.platform.bus.hears_all());
+        way.set_silent(true);
+        two.a.task(&ada, "Two").await;
+        let began = std::time::Instant::now();
+        until("the other to look", || async { (tasks(&two.b, &ada).await == 2).then_some(()) }).await;
+        assert!(began.elapsed() < Duration::from_secs(11), "five to notice, five to forget: {:?}", began.elapsed());
+        assert!(
+            two.b.app.platform.bus.is_healthy() && !two.b.app.platform.bus.hears_all(),
+            "it hears itself, and misses the other"
+        );
+        way.set_silent(false);
+        until("the other to be back", || async { two.b.app.platform.bus.hears_all().then_some(()) }).await;
+        two.a.app.platform.bus.close().await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert!(two.b.app.platform.bus.hears_all(), "who took leave is not missed");
+        two.finish().await;
     }
 }

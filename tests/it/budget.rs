@@ -85,17 +85,39 @@ both! {
         let ada = server.person("Ada").await;
         let query = "{ rateLimit { remaining } }";
         assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 59);
-        for broken in ["{ nonsense }", "{", "query($n: Int!) { viewer { tasks(first: $n) { totalCount } } }"] {
-            assert_eq!(post(server, Some(&ada), broken, json!({})).await.status, StatusCode::BAD_REQUEST);
+        for (index, broken) in ["{ nonsense }", "{", "query($n: Int!) { viewer { tasks(first: $n) { totalCount } } }"].into_iter().enumerate() {
+            let refused = post(server, Some(&ada), broken, json!({})).await;
+            assert_eq!((refused.status, refused.json()["extensions"]["cost"].as_u64()), (StatusCode::BAD_REQUEST, Some(1)), "{broken}");
+            assert_eq!(remaining(&refused), 58 - index as u64, "what is refused tells what is left, too");
         }
         assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 55);
         let page = "query($n: Int) { viewer { tasks(first: $n) { nodes { reminders(first: $n) { nodes { id } } } } } }";
         assert_eq!(cost(server, Some(&ada), page, json!({ "n": 50 })).await, 52);
         let again = post(server, Some(&ada), page, json!({ "n": 50 })).await;
-        assert_eq!(again.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!((again.status, again.json()["extensions"]["cost"].as_u64()), (StatusCode::TOO_MANY_REQUESTS, Some(52)));
+        assert_eq!((remaining(&again), again.header("ratelimit-policy")), (3, "\"points\";q=60;w=60"), "what it would cost, and what there is");
         assert_eq!(remaining(&post(server, Some(&ada), query, json!({})).await), 2, "what does not fit costs nothing");
         let never = post(server, Some(&ada), page, json!({ "n": 100 })).await.json();
         assert_eq!(never["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{never}");
+    }
+
+    async fn every_way_to_be_refused_tells_the_cost(server, "COST_BUDGET" = "100") {
+        let ada = server.person("Ada").await;
+        let bearer = format!("Bearer {}", ada.token);
+        let mut left = remaining(&post(server, Some(&ada), "{ __typename }", json!({})).await);
+        let mut spent = |answer: &Answer| std::mem::replace(&mut left, remaining(answer)) - remaining(answer);
+        let by_get = format!("/graphql?query={}", "mutation%20%7B%20sessionEnd%20%7B%20userErrors%20%7B%20code%20%7D%20%7D%20%7D");
+        let get = server.client.send(Method::GET, &by_get, &[("authorization", bearer.as_str()), ("accept", "application/json")], "").await;
+        assert_eq!((get.status, get.json()["extensions"]["cost"].as_u64()), (StatusCode::METHOD_NOT_ALLOWED, Some(spent(&get))));
+        let follow = post(server, Some(&ada), "subscription { notificationEvents { cursor } }", json!({})).await;
+        assert_eq!((follow.status, spent(&follow)), (StatusCode::BAD_REQUEST, 1), "one that needs an event stream");
+        let hash = [("content-type", "application/json"), ("authorization", bearer.as_str())];
+        let unknown = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "0".repeat(64) } } }).to_string();
+        let unknown = server.client.send(Method::POST, "/graphql", &hash, unknown).await;
+        assert_eq!((unknown.json()["extensions"]["cost"].as_u64(), spent(&unknown)), (Some(1), 1), "{}", unknown.text());
+        let headers = [("content-type", "application/json"), ("accept", "text/event-stream"), ("authorization", bearer.as_str())];
+        let mut events = server.client.events(Method::POST, "/graphql", &headers, json!({ "query": "{ nonsense }" }).to_string()).await;
+        assert_eq!(events.event().await.expect("an event").1["extensions"]["cost"], 1);
     }
 
     async fn a_subscription_pays_for_each_of_its_events(server, "COST_BUDGET" = "75") {

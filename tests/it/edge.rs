@@ -101,6 +101,26 @@ both! {
         }).await;
     }
 
+    async fn an_address_has_so_many_sockets_that_nobody_is_logged_in_on(server, "SOCKETS_PER_ADDRESS" = "2") {
+        let ada = server.person("Ada").await;
+        let first = server.socket(None).await;
+        // One that is logged in is hers, and not the address's.
+        let _hers = [server.socket(Some(&ada)).await, server.socket(Some(&ada)).await];
+        let _second = server.socket(None).await;
+        let headers = [("upgrade", "websocket"), ("connection", "upgrade"), ("sec-websocket-version", "13"), ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")];
+        let third = server.client.send(Method::GET, "/graphql", &headers, "").await;
+        assert_eq!(third.status, StatusCode::TOO_MANY_REQUESTS, "{}", third.text());
+        let stream = [("content-type", "application/json"), ("accept", "text/event-stream")];
+        let follow = json!({ "query": "subscription { notificationEvents { cursor } }" }).to_string();
+        let stream = server.client.send(Method::POST, "/graphql", &stream, follow).await;
+        assert_eq!((stream.status, stream.header("retry-after")), (StatusCode::TOO_MANY_REQUESTS, "1"), "{}", stream.text());
+        drop(first);
+        until("a place to be free", || async {
+            let again = server.client.send(Method::GET, "/graphql", &headers, "").await;
+            (again.status == StatusCode::SWITCHING_PROTOCOLS).then_some(())
+        }).await;
+    }
+
     async fn a_socket_that_says_nothing_is_closed(server, "SOCKET_INIT_TIMEOUT" = "100ms") {
         let mut silent = Socket::open(server.port).await;
         assert_eq!(silent.close_code().await, 4408);

@@ -165,11 +165,23 @@ async fn the_api_and_the_work_can_be_two_processes() {
     tokio::time::sleep(std::time::Duration::from_secs(2)).await;
     let caught = client.get("/dev/mailbox?to=ada@example.org").await.json();
     assert_eq!(caught, json!([]), "nobody works");
-    let worker = Process::start_as(&["worker"], "Spacedly works", &settings);
+    settings.push(("WORKER_PORT", "0".into()));
+    let worker = Process::start_as(&["worker"], "Spacedly works, and says how it is at ", &settings);
+    let watched = Client::new(&worker.address);
     until("the code", || async {
         let mails = client.get("/dev/mailbox?to=ada@example.org").await.json();
         (mails.as_array()?.len() == 1).then_some(())
     })
     .await;
+    // What is done there is counted there, and nothing else is served.
+    until("the mail to be counted", || async {
+        let told = watched.get("/metrics").await.text();
+        told.lines()
+            .any(|line| line.starts_with("spacedly_jobs_total{") && line.contains("mail") && !line.ends_with(" 0"))
+            .then_some(())
+    })
+    .await;
+    assert_eq!(watched.get("/health/ready").await.json()["database"], "ok");
+    assert_eq!(watched.get("/graphql?query=%7B__typename%7D").await.status, 404);
     assert!(worker.terminate() && api.terminate(), "SIGTERM ends both well");
 }

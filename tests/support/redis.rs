@@ -13,7 +13,8 @@ use std::{
 
 /// A running Redis; ends when dropped.
 pub struct Redis {
-    port: u16,
+    /// Where it listens.
+    pub port: u16,
     guardian: Option<(Child, ChildStdin)>,
 }
 

@@ -109,6 +109,11 @@ impl Two {
     }
 
     async fn start_with(redis_url: Option<&str>, settings: &[(&'static str, &str)]) -> Self {
+        Self::start_each([redis_url, redis_url], settings).await
+    }
+
+    /// Each has its own way to Redis, or none.
+    pub async fn start_each(redis_urls: [Option<&str>; 2], settings: &[(&'static str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let database = postgres::cluster().database().await;
         let data = folder.path().display().to_string();
@@ -118,10 +123,14 @@ impl Two {
             ("SECRET_KEY", "one secret for both of the instances"),
             ("DATA_DIR", &data),
         ];
-        all.extend(redis_url.map(|url| ("REDIS_URL", url)));
         all.extend_from_slice(settings);
-        let a = Server::start(Database::Postgres, &all).await;
-        let b = Server::start(Database::Postgres, &all).await;
+        let start = async |url: Option<&str>| {
+            let mut all = all.clone();
+            all.extend(url.map(|url| ("REDIS_URL", url)));
+            Server::start(Database::Postgres, &all).await
+        };
+        let [first, second] = redis_urls;
+        let (a, b) = (start(first).await, start(second).await);
         Self { a, b, _folder: folder }
     }
 

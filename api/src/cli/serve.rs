@@ -39,6 +39,7 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
         }
     };
     let (served, ()) = tokio::join!(server::serve(app.clone(), listener, stop.clone()), work);
+    app.platform.bus.close().await;
     app.platform.tracer.stop().await;
     signal.abort();
     served.map_err(|e| e.to_string())
@@ -48,15 +49,29 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
 #[expect(clippy::print_stdout, reason = "that it began is told to whoever started it")]
 pub(super) async fn work(config: Config) -> Result<(), String> {
     telemetry::start(&config)?;
+    let listener = server::bind_worker(&config).await?;
     let app = Arc::new(App::build(config, Handed::default()).await?);
     app.migrate().await?;
-    println!("Spacedly works");
+    match &listener {
+        Some(listener) => {
+            let address = listener.local_addr().map_err(|e| e.to_string())?;
+            println!("Spacedly works, and says how it is at http://{address}");
+        }
+        None => println!("Spacedly works"),
+    }
     let stop = CancellationToken::new();
     let signal = tokio::spawn(stop_on_signal(stop.clone()));
-    worker::run(app.clone(), stop).await;
+    let watched = async {
+        match listener {
+            Some(listener) => server::watch(app.clone(), listener, stop.clone()).await,
+            None => Ok(()),
+        }
+    };
+    let (watched, ()) = tokio::join!(watched, worker::run(app.clone(), stop.clone()));
+    app.platform.bus.close().await;
     app.platform.tracer.stop().await;
     signal.abort();
-    Ok(())
+    watched.map_err(|e| e.to_string())
 }
 
 async fn stop_on_signal(stop: CancellationToken) {

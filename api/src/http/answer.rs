@@ -25,20 +25,25 @@ pub(super) fn executed(response: &Response, voice: Voice<'_>) -> Vec<u8> {
     }
     json.extend_from_slice(b"\"data\":");
     value(&response.data, &mut json);
-    if !response.extensions.is_empty() {
-        json.extend_from_slice(b",\"extensions\":");
-        object(response.extensions.iter().map(|(name, field)| (name.as_str(), field)), &mut json);
-    }
+    extensions(response, &mut json);
     json.push(b'}');
     json
 }
 
 /// The answer to a request that did not run: errors and no data.
-pub(super) fn refused(list: &[ServerError], voice: Voice<'_>) -> Vec<u8> {
+pub(super) fn refused(response: &Response, voice: Voice<'_>) -> Vec<u8> {
     let mut json = vec![b'{'];
-    errors(list, voice, &mut json);
+    errors(&response.errors, voice, &mut json);
+    extensions(response, &mut json);
     json.push(b'}');
     json
+}
+
+fn extensions(response: &Response, json: &mut Vec<u8>) {
+    if !response.extensions.is_empty() {
+        json.extend_from_slice(b",\"extensions\":");
+        object(response.extensions.iter().map(|(name, field)| (name.as_str(), field)), json);
+    }
 }
 
 /// A list of errors alone, as the `error` message of a socket carries it.
@@ -73,13 +78,13 @@ pub(super) fn status_of(fault: &Fault) -> StatusCode {
 pub(super) fn fault(fault: Fault, request: &poem::Request) -> poem::Response {
     let request_id = request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default();
     let status = status_of(&fault);
-    let errors = [error_of(fault)];
-    let body = refused(&errors, Voice { request_id: &request_id, most_errors: 1 });
+    let answer = Response::from_errors(vec![error_of(fault)]);
+    let body = refused(&answer, Voice { request_id: &request_id, most_errors: 1 });
     let mut response = poem::Response::builder()
         .status(status)
         .header(header::CONTENT_TYPE, "application/json; charset=utf-8")
         .body(body);
-    retry_after(&mut response, &errors);
+    retry_after(&mut response, &answer.errors);
     response
 }
 
@@ -97,14 +102,10 @@ pub(super) fn retry_after(response: &mut poem::Response, errors: &[ServerError])
     };
     if let Some(seconds) = errors.iter().filter_map(wait).max() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds.
-        let state = |error: &ServerError| match error.extensions.as_ref()?.get("ratelimit")? {
-            Value::String(state) => Some(state.clone()),
-            _ => None,
-        };
-        let state = errors.iter().find_map(state).unwrap_or_else(|| format!("\"attempts\";r=0;t={seconds}"));
-        if let Ok(limit) = HeaderValue::from_str(&state) {
-            response.headers_mut().insert("ratelimit", limit);
+        // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds. A budget tells its own.
+        let state = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}"));
+        if let (Ok(state), false) = (state, response.headers().contains_key("ratelimit")) {
+            response.headers_mut().insert("ratelimit", state);
         }
     }
 }

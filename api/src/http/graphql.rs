@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     platform::error::Fault,
-    schema::{Ready, Refused},
+    schema::{Bill, Ready, Refused},
 };
 
 /// How the answer is written.
@@ -49,12 +49,17 @@ pub(super) struct Accepts {
 /// Why a request is answered without running anything.
 pub(super) struct Stop {
     pub(super) status: StatusCode,
-    pub(super) errors: Vec<ServerError>,
+    pub(super) answer: Executed,
 }
 
 impl Stop {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, errors: Refused::bad_request(message).errors }
+        Self { status, answer: Refused::bad_request(message).into_response() }
+    }
+
+    /// Tells what it cost all the same.
+    pub(super) fn at(self, bill: Bill) -> Self {
+        Self { answer: bill.on(self.answer), ..self }
     }
 }
 
@@ -89,11 +94,13 @@ pub(super) fn request_id(request: &Request) -> String {
 pub(super) fn stopped(stop: Stop, media: Media, voice: Voice<'_>) -> Response {
     // What is wrong with an operation is an event; what is wrong with the request is told by HTTP itself.
     let media = if media == Media::Events && stop.status != StatusCode::OK { Media::Json } else { media };
-    let (errors, outcome) = (stop.errors.len(), metrics::outcome(&stop.errors));
+    let answer = stop.answer;
+    let (errors, outcome) = (answer.errors.len(), metrics::outcome(&answer.errors));
     let operation = Operation { errors, outcome, ..Operation::default() };
-    let body = answer::refused(&stop.errors, voice);
+    let body = answer::refused(&answer, voice);
     let mut response = write(stop.status, media, body, operation);
-    answer::retry_after(&mut response, &stop.errors);
+    response.headers_mut().extend(answer.http_headers);
+    answer::retry_after(&mut response, &answer.errors);
     let headers = response.headers_mut();
     match stop.status {
         StatusCode::METHOD_NOT_ALLOWED => {
@@ -145,10 +152,12 @@ async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Out
     };
     let name = ready.operation_name.clone().unwrap_or_default();
     let kind = kind_of(&ready, by_get)?;
+    let bill = ready.bill();
     if ready.operation == OperationType::Subscription {
         let message = "Subscriptions need Accept: text/event-stream, or a WebSocket (graphql-transport-ws).";
-        let opening = opening.ok_or_else(|| Stop::new(StatusCode::BAD_REQUEST, message))?;
-        return sse::follow(edge, opening, identified, ready).map(Outcome::Follows);
+        let opening = opening.ok_or_else(|| Stop::new(StatusCode::BAD_REQUEST, message).at(bill))?;
+        let follow = sse::follow(edge, opening, identified, ready);
+        return follow.map(Outcome::Follows).map_err(|stop| stop.at(bill));
     }
     // Files are put into storage meanwhile, which has a time of its own.
     let more = if brings_files { edge.platform.config.storage.timeout * 3 } else { Duration::ZERO };
@@ -177,14 +186,16 @@ pub(super) fn refusal(refused: Refused, media: Media) -> Stop {
         // Older clients take anything but 200 for a broken connection.
         Media::Json => StatusCode::OK,
     };
-    Stop { status, errors: refused.errors }
+    Stop { status, answer: refused.into_response() }
 }
 
 /// The kind of an operation, for the log line; refused is what changes something by GET.
 pub(super) fn kind_of(ready: &Ready, by_get: bool) -> Result<&'static str, Stop> {
     match ready.operation {
         OperationType::Query => Ok("query"),
-        OperationType::Mutation if by_get => Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Mutations need POST.")),
+        OperationType::Mutation if by_get => {
+            Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Mutations need POST.").at(ready.bill()))
+        }
         OperationType::Mutation => Ok("mutation"),
         OperationType::Subscription => Ok("subscription"),
     }
@@ -196,17 +207,19 @@ pub(super) async fn execute(edge: &Edge, ready: Ready) -> Result<Executed, Stop>
 }
 
 async fn execute_within(edge: &Edge, ready: Ready, patience: Duration) -> Result<Executed, Stop> {
+    let bill = ready.bill();
     let running = AssertUnwindSafe(edge.schema.execute(ready)).catch_unwind();
+    let stopped = |fault| Err(stop_for(fault).at(bill));
     match tokio::time::timeout(patience, running).await {
         Ok(Ok(executed)) => Ok(executed),
-        Ok(Err(_)) => Err(stop_for(Fault::Internal("a resolver panicked".into()))),
-        Err(_) => Err(stop_for(Fault::Unavailable("an operation took longer than REQUEST_TIMEOUT".into()))),
+        Ok(Err(_)) => stopped(Fault::Internal("a resolver panicked".into())),
+        Err(_) => stopped(Fault::Unavailable("an operation took longer than REQUEST_TIMEOUT".into())),
     }
 }
 
 pub(super) fn stop_for(fault: Fault) -> Stop {
     let status = answer::status_of(&fault);
-    Stop { status, errors: vec![answer::error_of(fault)] }
+    Stop { status, answer: Executed::from_errors(vec![answer::error_of(fault)]) }
 }
 
 /// The best media type that the client takes. Nothing, or anything: `application/json`, as older clients expect.

@@ -39,7 +39,7 @@ pub struct Edge {
     pub schema: Schema,
     pub analytics: Arc<Figures>,
     pub health: Health,
-    /// The sockets and event streams that each person has open.
+    /// The sockets and event streams that each person has open, and each address that nobody is logged in from.
     pub sockets: Places,
     /// The event streams that were reserved (the single connection mode of graphql-sse).
     pub streams: Streams,
@@ -63,18 +63,18 @@ pub struct Edge {
 #[derive(Clone, Default)]
 pub struct Cut(pub CancellationToken);
 
+/// What a worker answers: how it is.
+pub fn watch_routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
+    around(health_routes(&edge), edge)
+}
+
 /// The routes.
 pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
     let at = |handler: Handler| Handle { edge: edge.clone(), handler };
-    let mut route = Route::new()
+    let mut route = health_routes(&edge)
         .at("/graphql", at(|edge, request| Box::pin(graphql::serve(edge, request))))
         .at(sse::PATH, at(|edge, request| Box::pin(sse::serve(edge, request))))
-        .at("/graphql/export", get(at(|edge, request| Box::pin(export::serve(edge, request)))))
-        .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
-        .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
-    if edge.platform.config.metrics() {
-        route = route.at("/metrics", get(at(|edge, request| Box::pin(metrics::serve(edge, request)))));
-    }
+        .at("/graphql/export", get(at(|edge, request| Box::pin(export::serve(edge, request)))));
     if let Some((_, bucket)) = edge.platform.storage.embedded() {
         let store = || at(|edge, request| Box::pin(objects::serve(edge, request)));
         route = route.at(format!("/{bucket}"), store()).at(format!("/{bucket}/*key"), store());
@@ -95,7 +95,21 @@ pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
             get(at(|_, request| Box::pin(async move { graphiql::asset(request.uri().path()) }))),
         );
     }
-    let edge = edge.clone();
+    around(route, edge)
+}
+
+fn health_routes(edge: &Arc<Edge>) -> Route {
+    let at = |handler: Handler| Handle { edge: edge.clone(), handler };
+    let route = Route::new()
+        .at("/health/live", get(at(|_, _| Box::pin(async { Response::builder().body("ok") }))))
+        .at("/health/ready", get(at(|edge, _| Box::pin(health::ready(edge)))));
+    if !edge.platform.config.metrics() {
+        return route;
+    }
+    route.at("/metrics", get(at(|edge, request| Box::pin(metrics::serve(edge, request)))))
+}
+
+fn around(route: Route, edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
     route.around(move |endpoint, request| {
         let edge = edge.clone();
         async move { Ok(edge::around(edge, endpoint, request).await) }

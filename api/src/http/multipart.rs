@@ -19,6 +19,7 @@ use super::{
     asked::asked_of,
     graphql::{Stop, stop_for},
     pace::{Pace, drain, paced},
+    places::Holder,
 };
 use crate::{
     attachments::{Received, Uploads, may_upload},
@@ -74,8 +75,10 @@ pub(super) async fn prepare(
     let boundary =
         boundary.ok_or_else(|| Stop::new(StatusCode::BAD_REQUEST, "The multipart request has no boundary."))?;
     let most = edge.platform.config.storage.uploads_per_user;
-    let _place =
-        edge.uploads.take(viewer.user_id, most).ok_or_else(|| stop_for(Fault::RateLimited(Duration::from_secs(1))))?;
+    let _place = edge
+        .uploads
+        .take(Holder::Person(viewer.user_id), most)
+        .ok_or_else(|| stop_for(Fault::RateLimited(Duration::from_secs(1))))?;
     let _slot = edge.upload_slots.try_acquire().map_err(|_| stop_for(Fault::RateLimited(Duration::from_secs(1))))?;
     may_upload(&edge.platform, viewer).await.map_err(stop_for)?;
     let (limits, storage) = (&edge.platform.config.limits, &edge.platform.config.storage);

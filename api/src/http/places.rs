@@ -1,4 +1,4 @@
-//! How much a person may have open on this instance: sockets, and uploads that come.
+//! How much a person, or an address, may have open on this instance: sockets, and uploads that come.
 
 use std::{
     collections::HashMap,
@@ -7,35 +7,44 @@ use std::{
 
 use entity::UserId;
 
-/// How many of a kind each person has open on this instance.
-#[derive(Clone, Default)]
-pub struct Places(Arc<Mutex<HashMap<UserId, usize>>>);
+/// Who has a place.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(super) enum Holder {
+    /// Somebody who is logged in.
+    Person(UserId),
+    /// The network that nobody is logged in from, or not yet: see `Origin::network`.
+    Network(String),
+}
 
-/// A person's place; dropping it gives it back.
+/// How many of a kind each has open on this instance.
+#[derive(Clone, Default)]
+pub struct Places(Arc<Mutex<HashMap<Holder, usize>>>);
+
+/// Somebody's place; dropping it gives it back.
 pub(super) struct Place {
     places: Places,
-    user: UserId,
+    holder: Holder,
 }
 
 impl Places {
-    pub(super) fn take(&self, user: UserId, limit: usize) -> Option<Place> {
+    pub(super) fn take(&self, holder: Holder, limit: usize) -> Option<Place> {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = open.entry(user).or_default();
+        let count = open.entry(holder.clone()).or_default();
         if *count >= limit {
             return None;
         }
         *count += 1;
-        Some(Place { places: self.clone(), user })
+        Some(Place { places: self.clone(), holder })
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut open = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = open.get_mut(&self.user) {
+        if let Some(count) = open.get_mut(&self.holder) {
             *count -= 1;
             if *count == 0 {
-                open.remove(&self.user);
+                open.remove(&self.holder);
             }
         }
     }

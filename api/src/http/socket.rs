@@ -25,6 +25,7 @@ use super::{
     edge::RequestId,
     metrics,
     operations::{Operations, Step, answers},
+    places::{Holder, Place},
     watch::{self, Over},
 };
 use crate::{
@@ -51,9 +52,17 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
         return super::text(StatusCode::FORBIDDEN, "This origin may not open sockets: see ALLOWED_ORIGINS.");
     }
     let offered = offers_protocol(request.headers());
+    // A refresh cookie that is read once and used much later could be taken for a stolen one.
+    let origin = Origin { refresh_cookie: None, ..caller::origin(&edge, &request, false) };
+    // Whoever it will be: nobody said so yet.
+    let place = edge.sockets.take(Holder::Network(origin.network()), edge.platform.config.sockets.per_address);
+    if place.is_none() {
+        let message = "Too many sockets that nobody is logged in on are open from this address; try again in a moment.";
+        return super::text(StatusCode::TOO_MANY_REQUESTS, message);
+    }
     let opening = Opening {
-        // A refresh cookie that is read once and used much later could be taken for a stolen one.
-        origin: Origin { refresh_cookie: None, ..caller::origin(&edge, &request, false) },
+        origin,
+        place,
         credential: caller::credential(&edge, &request),
         request_id: request.extensions().get::<RequestId>().map(|id| id.0.clone()).unwrap_or_default(),
     };
@@ -99,6 +108,8 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
 /// What the handshake told.
 struct Opening {
     origin: Origin,
+    /// The place that the socket has: of its address, then of who it turned out to be.
+    place: Option<Place>,
     credential: Credential,
     request_id: String,
 }
@@ -128,13 +139,12 @@ impl Connection {
             Ok(identified) => identified,
             Err(close) => return Some(close),
         };
-        let _place = match identified {
-            None => None,
-            Some((viewer, _)) => match self.edge.sockets.take(viewer.user_id, limits.per_user) {
-                Some(place) => Some(place),
-                None => return Some(Close(1013, "Too many sockets are open")),
-            },
-        };
+        if let Some((viewer, _)) = identified {
+            opening.place = self.edge.sockets.take(Holder::Person(viewer.user_id), limits.per_user);
+            if opening.place.is_none() {
+                return Some(Close(1013, "Too many sockets are open"));
+            }
+        }
         if !self.send(Message::text(r#"{"type":"connection_ack"}"#)).await {
             return None;
         }

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use async_graphql::{Object, Response, ServerError};
+use poem::http::{HeaderName, HeaderValue};
 
 use super::Refused;
 use crate::platform::{
@@ -40,9 +41,9 @@ impl Weight {
     }
 }
 
-/// What was paid for a request.
+/// What a request costs, and how its payer's account stands after it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Paid {
+pub struct Bill {
     points: u64,
     account: Account,
     window: Duration,
@@ -69,61 +70,66 @@ impl Payer {
     ///
     /// # Errors
     /// RATE_LIMITED when there are not as many left; QUERY_TOO_COMPLEX when there never will be.
-    pub(super) async fn pay(&self, platform: &Platform, points: u64, before: Option<Paid>) -> Result<Paid, Refused> {
+    pub(super) async fn pay(&self, platform: &Platform, points: u64, before: Option<Bill>) -> Result<Bill, Refused> {
         let Limit { most, window, .. } = self.budget;
         if points > most {
             let message = format!("This costs {points} points, and there are {most} for each {} s.", window.as_secs());
-            return Err(Refused::too_complex(message));
+            return Err(Refused { bill: before, ..Refused::too_complex(message) });
         }
-        let rest = points.saturating_sub(before.map_or(0, |paid| paid.points));
-        if let Some(paid) = before.filter(|_| rest == 0) {
-            return Ok(paid);
+        let rest = points.saturating_sub(before.map_or(0, |bill| bill.points));
+        if let Some(bill) = before.filter(|_| rest == 0) {
+            return Ok(bill);
         }
         match platform.limiter.spend(self.budget, &self.key, rest).await {
-            Spending::Paid(account) => Ok(Paid { points, account, window }),
-            Spending::Refused(account) => Err(refused(points, account)),
+            Spending::Paid(account) => Ok(Bill { points, account, window }),
+            Spending::Refused(account) => Err(unpaid(Bill { points, account, window })),
         }
     }
 }
 
-fn refused(points: u64, account: Account) -> Refused {
-    let (seconds, left) = (account.resets_in.as_secs() + 1, account.remaining);
-    let message = format!("This costs {points} points, and {left} are left. Try again in {seconds} s.");
+fn unpaid(bill: Bill) -> Refused {
+    let (seconds, left) = (bill.resets_in(), bill.account.remaining);
+    let message = format!("This costs {} points, and {left} are left. Try again in {seconds} s.", bill.points);
     let mut error = ServerError::new(message, None);
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "RATE_LIMITED");
     extensions.set("retryAfter", seconds);
-    // For the header alone: see `http::answer`.
-    extensions.set("ratelimit", format!("\"{POLICY}\";r={left};t={seconds}"));
-    Refused { errors: vec![error] }
+    Refused { errors: vec![error], bill: Some(bill) }
 }
 
 /// The name of the budget in the headers.
 const POLICY: &str = "points";
 
-impl Paid {
+impl Bill {
     /// What it costs in all.
     pub(super) fn points(self) -> u64 {
         self.points
     }
 
-    /// Tells an answer what it cost: `extensions.cost`, and the headers of draft-ietf-httpapi-ratelimit-headers-10.
-    pub(super) fn on(self, mut answer: Response) -> Response {
+    /// Whole seconds after which all points are there again.
+    fn resets_in(self) -> u64 {
+        self.account.resets_in.as_secs() + 1
+    }
+
+    /// Tells an answer what it cost: `extensions.cost`, and the headers.
+    pub fn on(self, mut answer: Response) -> Response {
         answer.extensions.insert("cost".to_owned(), self.points.into());
-        let Account { limit, remaining, resets_in } = self.account;
-        let policy = format!("\"{POLICY}\";q={limit};w={}", self.window.as_secs());
-        let state = format!("\"{POLICY}\";r={remaining};t={}", resets_in.as_secs() + 1);
-        for (name, value) in [("ratelimit-policy", policy), ("ratelimit", state)] {
-            if let Ok(value) = value.parse() {
-                answer.http_headers.insert(name, value);
-            }
-        }
+        answer.http_headers.extend(self.headers());
         answer
+    }
+
+    /// The headers of draft-ietf-httpapi-ratelimit-headers-10.
+    pub fn headers(self) -> impl Iterator<Item = (HeaderName, HeaderValue)> {
+        let Account { limit, remaining, .. } = self.account;
+        let policy = format!("\"{POLICY}\";q={limit};w={}", self.window.as_secs());
+        let state = format!("\"{POLICY}\";r={remaining};t={}", self.resets_in());
+        let header = |name, value: String| Some((HeaderName::from_static(name), HeaderValue::from_str(&value).ok()?));
+        [header("ratelimit-policy", policy), header("ratelimit", state)].into_iter().flatten()
     }
 }
 
 /// What requests cost, and how much of the budget is left.
-pub(super) struct RateLimit(pub(super) Paid, pub(super) Platform);
+pub(super) struct RateLimit(pub(super) Bill, pub(super) Platform);
 
 /// What requests cost, in points. A request costs 1, and 1 more for each 100 values that it may be answered with if every
 /// page that it asks for were full; a mutation costs 9 more, asking for the schema itself 9 more. A subscription costs

@@ -7,8 +7,10 @@ mod coerce;
 mod cost;
 mod documents;
 mod guard;
+mod judge;
 mod node;
 mod plugs;
+mod run;
 mod shapes;
 mod tokens;
 
@@ -18,25 +20,21 @@ use std::sync::{
 };
 
 use async_graphql::{
-    CacheControl, MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions,
-    Schema as AsyncGraphqlSchema, ServerError, ValidationMode, ValidationResult, Variables,
+    MergedObject, MergedSubscription, Object, Request, Response, SDLExportOptions, Schema as AsyncGraphqlSchema,
+    ServerError, ValidationMode, Variables,
     dataloader::DataLoader,
-    extensions::{Extension, ExtensionContext, ExtensionFactory, NextValidation},
     parser::types::{ExecutableDocument, OperationType},
-};
-use futures_util::{
-    StreamExt,
-    stream::{self, BoxStream},
 };
 use moka::sync::Cache;
 
-pub use self::documents::Documents;
 use self::{
-    batch::{Batches, Driven, NoDelay},
+    batch::{Batches, NoDelay},
     coerce::InputTypes,
-    cost::{Paid, Payer, RateLimit},
+    cost::{Payer, RateLimit},
+    judge::{StopAfterValidation, TakeForValidated},
     shapes::OutputShapes,
 };
+pub use self::{cost::Bill, documents::Documents};
 use crate::{
     accounts::{self, Accounts, graphql::AccountMutations, graphql::User},
     analytics::Figures,
@@ -97,7 +95,7 @@ impl ViewerQueries {
 
     /// What requests cost, and how much of the budget is left.
     async fn rate_limit(&self, ctx: &async_graphql::Context<'_>) -> RateLimit {
-        RateLimit(*ctx.data_unchecked::<Paid>(), ctx.data_unchecked::<Platform>().clone())
+        RateLimit(*ctx.data_unchecked::<Bill>(), ctx.data_unchecked::<Platform>().clone())
     }
 }
 
@@ -141,6 +139,8 @@ struct Weighed {
 #[derive(Clone, Debug)]
 pub struct Refused {
     pub errors: Vec<ServerError>,
+    /// What it cost all the same, or would cost. None: it was not looked at.
+    pub bill: Option<Bill>,
 }
 
 /// A request that may run.
@@ -150,7 +150,7 @@ pub struct Ready {
     /// For the log. None: it has no name.
     pub operation_name: Option<String>,
     batches: Batches,
-    paid: Paid,
+    bill: Bill,
     payer: Payer,
 }
 
@@ -228,20 +228,25 @@ impl Schema {
         let found = match self.documents.find(&asked, caller) {
             Ok(found) => found,
             // What is wrong costs little, but it costs.
-            Err(refused) => return Err(payer.pay(&self.platform, 1, None).await.err().unwrap_or(refused)),
+            Err(refused) => return Err(refused.after(payer.pay(&self.platform, 1, None).await)),
         };
-        let (verdict, before) = match self.verdict(&found.text) {
+        let hash = sha256(found.text.as_bytes());
+        let (verdict, before) = match self.kept_verdict(&hash) {
             Some(verdict) => (verdict, None),
             // Judging is the dear part: it is paid for before.
             None => {
                 let before = payer.pay(&self.platform, 1, None).await?;
-                (self.judged(&found.text).await, Some(before))
+                (self.new_verdict(hash, &found.text).await, Some(before))
             }
         };
         let weighed = verdict.and_then(|accepted| self.weigh(accepted, &mut asked));
         let points = weighed.as_ref().map_or(1, |weighed| weighed.points);
-        let paid = payer.pay(&self.platform, points, before).await?;
-        let Weighed { accepted, variables, operation, operation_name, .. } = weighed?;
+        let paid = payer.pay(&self.platform, points, before).await;
+        let Weighed { accepted, variables, operation, operation_name, .. } = match weighed {
+            Ok(weighed) => weighed,
+            Err(refused) => return Err(refused.after(paid)),
+        };
+        let bill = paid?;
         if let Some(hash) = found.keep_as {
             self.documents.keep(caller, hash, found.text);
         }
@@ -249,8 +254,8 @@ impl Schema {
         request.operation_name = asked.operation_name;
         request.set_parsed_query(accepted.document.clone());
         let batches = Batches::default();
-        let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin).data(paid);
-        Ok(Ready { request, operation, operation_name, batches, paid, payer })
+        let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin).data(bill);
+        Ok(Ready { request, operation, operation_name, batches, bill, payer })
     }
 
     fn weigh(&self, accepted: Arc<Accepted>, asked: &mut Asked) -> Result<Weighed, Refused> {
@@ -263,41 +268,6 @@ impl Schema {
         Ok(Weighed { accepted, variables, operation, operation_name, points })
     }
 
-    /// Runs a query or a mutation.
-    pub async fn execute(&self, ready: Ready) -> Response {
-        let answer = stream::once(self.executor.execute(ready.request)).boxed();
-        // The stream has one answer.
-        ready.paid.on(Driven::new(answer, ready.batches).next().await.unwrap_or_default())
-    }
-
-    /// Runs any operation as a stream of answers, of which the first tells the cost. Those of more than a point are paid
-    /// for one by one: the stream ends with what cannot be paid, and its client goes on from its cursor later.
-    pub fn execute_stream(&self, ready: Ready) -> BoxStream<'static, Response> {
-        let Ready { request, batches, paid, payer, .. } = ready;
-        let mut first = Some(paid);
-        let answers = Driven::new(self.executor.execute_stream(request), batches);
-        let told = answers.map(move |answer| match first.take() {
-            Some(paid) => (true, paid.on(answer)),
-            None => (false, answer),
-        });
-        if paid.points() == 1 {
-            return told.map(|(_, answer)| answer).boxed();
-        }
-        let state = Some((told.boxed(), payer, self.platform.clone()));
-        let dear = stream::unfold(state, move |state| async move {
-            let (mut told, payer, platform) = state?;
-            let (is_paid, answer) = told.next().await?;
-            if is_paid {
-                return Some((answer, Some((told, payer, platform))));
-            }
-            match payer.pay(&platform, paid.points(), None).await {
-                Ok(_) => Some((answer, Some((told, payer, platform)))),
-                Err(refused) => Some((Response::from_errors(refused.errors), None)),
-            }
-        });
-        dear.boxed()
-    }
-
     /// One loader set per request, bound to the viewer: there is none without.
     fn equip(&self, request: Request, caller: Caller, batches: &Batches) -> Request {
         let Some(viewer) = caller.0 else { return request };
@@ -307,49 +277,14 @@ impl Schema {
             .data(DataLoader::new(ReminderLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
             .data(DataLoader::new(AttachmentLoader { platform: platform(), viewer }, batches.clone(), NoDelay))
     }
-
-    fn verdict(&self, query: &str) -> Option<Verdict> {
-        let verdict = self.verdicts.get(&sha256(query.as_bytes()))?;
-        self.kept.fetch_add(1, Ordering::Relaxed);
-        Some(verdict)
-    }
-
-    async fn judged(&self, query: &str) -> Verdict {
-        self.judged.fetch_add(1, Ordering::Relaxed);
-        let verdict = self.judge(query).await.map(Arc::new);
-        self.verdicts.insert(sha256(query.as_bytes()), verdict.clone());
-        verdict
-    }
-
-    async fn judge(&self, query: &str) -> Result<Accepted, Refused> {
-        let limits = &self.platform.config.limits;
-        tokens::check(query, limits)?;
-        let document = guard::parse(query)?;
-        let keys_are_unique = guard::check(&document, limits)?;
-        if !self.platform.config.introspection() && guard::introspects(&document) {
-            let message = "The schema may not be asked for here (INTROSPECTION): read schema.graphql.";
-            return Err(Refused::with("FORBIDDEN", message));
-        }
-        let mut request = Request::new("");
-        request.set_parsed_query(document.clone());
-        // Rules that look at values see them at coercion; here every variable is absent.
-        let answer = self.judge.execute(request).await;
-        // The library does not look at the directives of `__typename`, and takes their variables for unused.
-        let used = guard::variables_of_typename(&document);
-        let mistaken = |error: &ServerError| {
-            used.iter().any(|name| error.message.starts_with(&format!("Variable \"${name}\" is not used")))
-        };
-        let real = |error: &ServerError| error.message != PASSED && !mistaken(error);
-        let errors: Vec<ServerError> = answer.errors.into_iter().filter(real).collect();
-        if !errors.is_empty() {
-            return Err(Refused::by_validation(errors, limits.errors));
-        }
-        self.outputs.check(&document)?;
-        Ok(Accepted { document, facts: DocumentFacts { keys_are_unique } })
-    }
 }
 
 impl Ready {
+    /// What it costs.
+    pub fn bill(&self) -> Bill {
+        self.bill
+    }
+
     /// The same with what a resolver finds in its context.
     pub fn with<D: std::any::Any + Send + Sync>(mut self, data: D) -> Self {
         self.request = self.request.data(data);
@@ -362,7 +297,7 @@ impl Refused {
     fn with(code: &str, message: impl Into<String>) -> Self {
         let mut error = ServerError::new(message, None);
         error.extensions.get_or_insert_default().set("code", code);
-        Self { errors: vec![error] }
+        Self { errors: vec![error], bill: None }
     }
 
     /// A document beyond a limit.
@@ -380,6 +315,23 @@ impl Refused {
         Self::with("BAD_REQUEST", message)
     }
 
+    /// Tells what it cost, or that not even this can be paid.
+    fn after(self, paid: Result<Bill, Self>) -> Self {
+        match paid {
+            Ok(bill) => Self { bill: Some(bill), ..self },
+            Err(broke) => broke,
+        }
+    }
+
+    /// As an answer.
+    pub fn into_response(self) -> Response {
+        let answer = Response::from_errors(self.errors);
+        match self.bill {
+            Some(bill) => bill.on(answer),
+            None => answer,
+        }
+    }
+
     fn by_validation(mut errors: Vec<ServerError>, limit: usize) -> Self {
         errors.truncate(limit);
         for error in &mut errors {
@@ -387,49 +339,6 @@ impl Refused {
             error.message = error.message.chars().take(300).collect();
             error.extensions.get_or_insert_default().set("code", "BAD_REQUEST");
         }
-        Self { errors }
-    }
-}
-
-const PASSED: &str = "validation passed";
-
-/// Lets the executor walk the document once less: what it gets was judged.
-struct TakeForValidated;
-
-impl ExtensionFactory for TakeForValidated {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait::async_trait]
-impl Extension for TakeForValidated {
-    async fn validation(
-        &self,
-        _: &ExtensionContext<'_>,
-        _: NextValidation<'_>,
-    ) -> Result<ValidationResult, Vec<ServerError>> {
-        Ok(ValidationResult { cache_control: CacheControl::default(), complexity: 0, depth: 0 })
-    }
-}
-
-/// Ends a request once it is validated: the judge never executes.
-struct StopAfterValidation;
-
-impl ExtensionFactory for StopAfterValidation {
-    fn create(&self) -> Arc<dyn Extension> {
-        Arc::new(Self)
-    }
-}
-
-#[async_trait::async_trait]
-impl Extension for StopAfterValidation {
-    async fn validation(
-        &self,
-        ctx: &ExtensionContext<'_>,
-        next: NextValidation<'_>,
-    ) -> Result<ValidationResult, Vec<ServerError>> {
-        next.run(ctx).await?;
-        Err(vec![ServerError::new(PASSED, None)])
+        Self { errors, bill: None }
     }
 }

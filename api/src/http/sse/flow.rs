@@ -21,7 +21,7 @@ use super::{
         answer::{self, Voice},
         graphql::{Stop, stop_for},
         operations::{Operations, Step},
-        places::Place,
+        places::{Holder, Place},
         watch,
     },
     frame::{COMMENT, complete, next},
@@ -43,7 +43,7 @@ pub(super) enum Form {
 /// What a stream holds for as long as it lasts.
 pub(super) struct Held {
     _slot: OwnedSemaphorePermit,
-    _place: Option<Place>,
+    _place: Place,
     _open: TaskTrackerToken,
     _counted: Open,
 }
@@ -52,18 +52,18 @@ impl Held {
     /// Takes what a WebSocket would take.
     ///
     /// # Errors
-    /// RATE_LIMITED when the person has too many, UNAVAILABLE when all together have.
-    pub(super) fn take(edge: &Edge, viewer: Option<Viewer>) -> Result<Self, Stop> {
+    /// RATE_LIMITED when the person, or the network that nobody is logged in from, has too many; UNAVAILABLE when all
+    /// together have.
+    pub(super) fn take(edge: &Edge, viewer: Option<Viewer>, network: String) -> Result<Self, Stop> {
         let full = |_| stop_for(Fault::Unavailable("too many sockets and event streams are open".into()));
         let slot = edge.socket_slots.clone().try_acquire_owned().map_err(full)?;
-        let most = edge.platform.config.sockets.per_user;
-        let place = match viewer {
-            None => None,
-            Some(viewer) => match edge.sockets.take(viewer.user_id, most) {
-                None => return Err(stop_for(Fault::RateLimited(Duration::from_secs(1)))),
-                place => place,
-            },
+        let limits = &edge.platform.config.sockets;
+        let (holder, most) = match viewer {
+            Some(viewer) => (Holder::Person(viewer.user_id), limits.per_user),
+            None => (Holder::Network(network), limits.per_address),
         };
+        let too_many = || stop_for(Fault::RateLimited(Duration::from_secs(1)));
+        let place = edge.sockets.take(holder, most).ok_or_else(too_many)?;
         let counted = edge.platform.metrics.open("event_stream");
         Ok(Self { _slot: slot, _place: place, _open: edge.open_sockets.token(), _counted: counted })
     }

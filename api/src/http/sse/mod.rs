@@ -41,6 +41,7 @@ pub(super) const PATH: &str = "/graphql/stream";
 /// What an event stream takes from the request that opens or reserves it.
 pub(super) struct Opening {
     request_id: String,
+    network: String,
     cut: Cut,
     ended: broadcast::Receiver<Option<SessionId>>,
     /// The request of a page that cannot read the answer, like that of an image.
@@ -54,6 +55,7 @@ impl Opening {
         let mode = request.headers().get("sec-fetch-mode");
         Self {
             request_id: graphql::request_id(request),
+            network: caller::origin(edge, request, false).network(),
             cut: request.extensions().get::<Cut>().cloned().unwrap_or_default(),
             ended: edge.platform.bus.ended_sessions(),
             is_unreadable: mode.is_some_and(|mode| mode == "no-cors"),
@@ -95,11 +97,11 @@ pub(super) fn follow(
         // It would only take the places of the person whose cookies it carries.
         return Err(Stop::new(StatusCode::FORBIDDEN, "An event stream is for who can read it."));
     }
-    let held = Held::take(edge, caller::caller(identified.as_ref()).0)?;
+    let held = Held::take(edge, caller::caller(identified.as_ref()).0, opening.network)?;
     let (out, body) = pipe(opening.cut);
     let name = ready.operation_name.clone().unwrap_or_default();
     let operation = Operation { name, kind: "subscription", runs_elsewhere: true, ..Operation::default() };
-    let by_somebody = identified.is_some();
+    let (by_somebody, bill) = (identified.is_some(), ready.bill());
     let session = identified.as_ref().map(|identified| (identified.viewer, identified.until));
     let mut flow = Flow::new(edge.clone(), session, opening.request_id, Form::Distinct);
     flow.open(out);
@@ -108,6 +110,7 @@ pub(super) fn follow(
     let (_, orders) = mpsc::channel(1);
     flow.spawn(opening.ended, orders, held);
     let mut response = streaming(body);
+    response.headers_mut().extend(bill.headers());
     response.extensions_mut().insert(operation);
     caller::carry_on(&mut response, identified.and_then(|identified| identified.cookie));
     Ok(response)

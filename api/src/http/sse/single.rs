@@ -91,7 +91,7 @@ pub(super) async fn reserve(edge: &Arc<Edge>, request: Request) -> Result<Respon
     let opening = Opening::of(edge, &request);
     let identified = known(edge, &request).await?;
     let viewer = identified.viewer;
-    let held = Held::take(edge, Some(viewer))?;
+    let held = Held::take(edge, Some(viewer), opening.network.clone())?;
     let (name, secret) = (hex(&edge.platform.random.bytes::<16>()), hex(&edge.platform.random.bytes::<32>()));
     let token = format!("{name}{secret}");
     let (orders, taken) = mpsc::channel(ORDERS);
@@ -132,21 +132,23 @@ pub(super) async fn operate(edge: &Arc<Edge>, request: Request, token: Option<&s
     let refused = |refused| refusal(refused, Media::Response);
     let ready = edge.schema.prepare(asked, Caller(Some(identified.viewer)), origin).await.map_err(refused)?;
     let kind = kind_of(&ready, by_get)?;
+    let bill = ready.bill();
     let name = ready.operation_name.clone().unwrap_or_default();
     let operation = Operation { name, kind, runs_elsewhere: true, ..Operation::default() };
     let (answer, answered) = oneshot::channel();
     match order(&orders, Order::Start(id, answers(edge, ready, true), answer), answered).await? {
         Started::Yes => {}
         Started::Exists => {
-            return Err(Stop::new(StatusCode::CONFLICT, "An operation with this operationId runs already."));
+            return Err(Stop::new(StatusCode::CONFLICT, "An operation with this operationId runs already.").at(bill));
         }
         Started::TooMany => {
             let limit = edge.platform.config.sockets.subscriptions;
             let message = format!("An event stream runs at most {limit} operations at once.");
-            return Err(Stop::new(StatusCode::BAD_REQUEST, message));
+            return Err(Stop::new(StatusCode::BAD_REQUEST, message).at(bill));
         }
     }
     let mut response = StatusCode::ACCEPTED.into_response();
+    response.headers_mut().extend(bill.headers());
     response.extensions_mut().insert(operation);
     caller::carry_on(&mut response, identified.cookie);
     Ok(response)

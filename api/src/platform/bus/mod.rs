@@ -87,7 +87,14 @@ impl Bus {
     pub fn hears_all(&self) -> bool {
         match self {
             Self::InProcess { alone, .. } => *alone,
-            Self::Redis(shared) => shared.is_healthy(),
+            Self::Redis(shared) => shared.hears_all(),
+        }
+    }
+
+    /// Publishes what still waits and takes leave, so that the other instances do not miss this one.
+    pub async fn close(&self) {
+        if let Self::Redis(shared) = self {
+            shared.close().await;
         }
     }
 

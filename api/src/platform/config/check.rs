@@ -126,6 +126,7 @@ impl Config {
             ("IMAGE_WIDTH", self.storage.image_width.into()),
             ("IMAGE_HEIGHT", self.storage.image_height.into()),
             ("THUMBNAIL_SIZE", self.storage.thumbnail_size.into()),
+            ("SOCKETS_PER_ADDRESS", self.sockets.per_address as u64),
             ("COST_BUDGET", self.budget.person),
             ("COST_BUDGET_ANONYMOUS", self.budget.anonymous),
         ] {

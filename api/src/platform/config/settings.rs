@@ -37,6 +37,8 @@ settings! {
         HOST => host: String = "127.0.0.1";
         /// The port to listen on; 0 takes a free one.
         PORT => port: u16 = "8000";
+        /// The port at which `spacedly worker` answers /health and /metrics; 0 takes a free one. Empty: it listens nowhere.
+        WORKER_PORT => worker_port: Option<u16> = "";
         /// Where the embedded database, mailbox and generated secret lie.
         DATA_DIR => data_dir: PathBuf = "./data";
         /// The API's address as clients see it. Empty: http://HOST:PORT.
@@ -387,7 +389,7 @@ settings! {
     analytics: Analytics {
         /// For how long an answer is kept at most, while nothing that it counts changes.
         ANALYTICS_CACHE => cache: Duration = "5m";
-        /// The same while changes on other instances are not heard: several instances without REDIS_URL, or while Redis is away.
+        /// The same while changes on other instances are not heard: several instances without REDIS_URL, while Redis is away, or one of them fell silent.
         ANALYTICS_CACHE_UNHEARD => unheard: Duration = "5s";
         /// Bytes of memory that the answers kept may take, about.
         ANALYTICS_CACHE_BYTES => bytes: u64 = "64000000";
@@ -402,6 +404,8 @@ settings! {
         SOCKET_SUBSCRIPTIONS => subscriptions: usize = "10";
         /// Sockets and event streams of one person on one instance, reserved ones included.
         SOCKETS_PER_USER => per_user: usize = "20";
+        /// Sockets and event streams on one instance that nobody is logged in on, or not yet, from one address (of IPv6: from one /64).
+        SOCKETS_PER_ADDRESS => per_address: usize = "500";
         /// Bytes of a message on a socket.
         SOCKET_MESSAGE_LIMIT => message: usize = "64000";
         /// How long an event stream that was reserved may wait to be opened.
