@@ -7,6 +7,10 @@ pub mod kind;
 pub mod optimise;
 
 #[cfg(test)]
+#[path = "../../tests/support/dice.rs"]
+#[expect(unreachable_pub, dead_code, reason = "the suite uses more of them")]
+mod dice;
+#[cfg(test)]
 #[path = "../../tests/support/files.rs"]
 #[expect(unreachable_pub, reason = "the suite uses them too")]
 mod files;

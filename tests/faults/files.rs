@@ -13,13 +13,12 @@ use serde_json::{Value as Json, json};
 use spacedly::platform::secret::{hex, sha256};
 use support::{
     Client,
+    dice::Dice,
     files::Sample,
     process::Process,
     text,
     uploads::{multipart, multipart_type},
 };
-
-use crate::Dice;
 
 /// Clients at the same time.
 const CLIENTS: u64 = 4;
@@ -53,7 +52,7 @@ pub(crate) async fn kill(kills: u64, database: Option<String>) -> bool {
     ];
     settings.extend(database.map(|url| ("DATABASE_URL", url)));
     let began = Instant::now();
-    let mut random = Dice(0xF11E ^ kills);
+    let mut random = Dice::new(0xF11E ^ kills);
     let first = Process::start(&settings);
     let client = Client::new(&first.address);
     let (token, task) = client.register_with_task("Ada").await;
@@ -69,7 +68,7 @@ pub(crate) async fn kill(kills: u64, database: Option<String>) -> bool {
                 task: task.clone(),
                 known: known.clone(),
             };
-            client.work(Dice(1 + round * CLIENTS + number))
+            client.work(Dice::new(1 + round * CLIENTS + number))
         });
         let _ = tokio::time::timeout(life, futures_util::future::join_all(clients)).await;
         process.kill();

@@ -10,9 +10,9 @@ use std::{
 
 use chrono::{DateTime, TimeDelta, Utc};
 use serde_json::{Value as Json, json};
-use support::{Client, postgres, process::Process, redis::redis, smtp::Sink};
+use support::{Client, dice::Dice, postgres, process::Process, redis::redis, smtp::Sink};
 
-use crate::{Dice, verdict::Schedule};
+use crate::verdict::Schedule;
 
 /// Which instances there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,7 +113,7 @@ impl Ground {
         let sink = Sink::start().await;
         settings.push(("SMTP_URL", sink.url()));
         let slots = (0..if kind == Kind::Three { 3 } else { 1 }).map(|_| None).collect();
-        let (schedule, dice, offset) = (Schedule::default(), Dice(0x5EED), TimeDelta::zero());
+        let (schedule, dice, offset) = (Schedule::default(), Dice::new(0x5EED), TimeDelta::zero());
         let pace = Duration::from_millis(100);
         Self { kind, sink, token, task, people, schedule, dice, database, offset, pace, slots, settings, folder }
     }

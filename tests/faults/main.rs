@@ -26,6 +26,7 @@ use serde_json::{Value as Json, json};
 use support::{
     Client, Database, Server,
     analytics::{FOR_YEARS, fuzz},
+    dice::Dice,
     documents, postgres,
     process::Process,
 };
@@ -116,7 +117,7 @@ async fn kill(kills: u64, database: Option<String>) -> bool {
     ];
     settings.extend(database.map(|url| ("DATABASE_URL", url)));
     let began = Instant::now();
-    let mut random = Dice(0x5EED ^ kills);
+    let mut random = Dice::new(0x5EED ^ kills);
     let first = Process::start(&settings);
     let client = Client::new(&first.address);
     let (token, task) = client.register_with_task("Ada").await;
@@ -241,16 +242,4 @@ fn by_mail(folder: &Path) -> BTreeMap<u64, Vec<String>> {
 
 fn number_in(text: &str) -> Option<u64> {
     text.split("R-").nth(1)?.split('.').next()?.parse().ok()
-}
-
-/// A small generator, so that a run can be had again.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
 }

@@ -5,12 +5,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use support::{Client, postgres, process::Process};
+use support::{Client, dice::Dice, postgres, process::Process};
 
-use crate::{
-    Dice,
-    ground::{ABORTED, Ground, KILLED, Kind, Setting},
-};
+use crate::ground::{ABORTED, Ground, KILLED, Kind, Setting};
 
 /// The points on the way of a reminder; the last two are brought about by the mail server, in the midst of a mail.
 const POINTS: [&str; 9] = [
@@ -122,7 +119,7 @@ async fn die_at(ground: &mut Ground, point: &str) -> bool {
 async fn migrations(times: usize) -> bool {
     let mut ok = true;
     for kind in [Kind::Sqlite, Kind::Three] {
-        let mut dice = Dice(0xD1CE);
+        let mut dice = Dice::new(0xD1CE);
         let (mut between, mut anywhere, mut finished) = (0, 0, 0);
         for _ in 0..times {
             let (settings, _folder) = empty(kind).await;

@@ -11,9 +11,7 @@ use std::{
 };
 
 use serde_json::json;
-use support::{Client, Person, Socket, postgres, process::Process, redis::redis};
-
-use crate::Dice;
+use support::{Client, Person, Socket, dice::Dice, postgres, process::Process, redis::redis};
 
 const PEOPLE: usize = 20;
 const FOLLOWERS: usize = 10;
@@ -68,7 +66,7 @@ pub(crate) async fn run(seconds: u64) -> bool {
         let person = client.register(&format!("Person{number}")).await;
         let places: Vec<Arc<Place>> = (0..FOLLOWERS).map(|_| Arc::default()).collect();
         for (index, place) in places.iter().enumerate() {
-            let dice = Dice((number * FOLLOWERS + index) as u64 + 1);
+            let dice = Dice::new((number * FOLLOWERS + index) as u64 + 1);
             following.push(tokio::spawn(follow(person.clone(), ports.clone(), place.clone(), seen.clone(), dice)));
         }
         people.push((person, places));

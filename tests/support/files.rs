@@ -22,6 +22,8 @@ use image::{
 
 pub use hostile::hostile;
 
+use super::dice::Dice;
+
 /// A file to upload.
 #[derive(Clone, Debug)]
 pub struct Sample {
@@ -77,27 +79,6 @@ pub fn real() -> Vec<Sample> {
     ]
 }
 
-/// Numbers that look like chance, and are the same at every run (xorshift; Marsaglia, 2003).
-pub struct Dice(u64);
-
-impl Dice {
-    pub fn new(seed: u64) -> Self {
-        Self(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub fn roll(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    /// Below `most`.
-    pub fn below(&mut self, most: usize) -> usize {
-        (self.roll() % most.max(1) as u64) as usize
-    }
-}
-
 /// The corners' colours as they are stored: red, green, blue and yellow, clockwise from the top left.
 pub const CORNERS: [[u8; 3]; 4] = [[200, 60, 60], [60, 200, 60], [60, 60, 200], [200, 200, 60]];
 
@@ -113,7 +94,7 @@ pub fn quarters(width: u32, height: u32, noise: u8) -> RgbImage {
                 (false, false) => CORNERS[2],
                 (true, false) => CORNERS[3],
             };
-            let roll = dice.roll().to_le_bytes();
+            let roll = dice.bits().to_le_bytes();
             for channel in 0..3 {
                 let by = if noise == 0 { 0 } else { roll[channel] % noise };
                 pixels.push(corner[channel] - noise / 2 + by);
@@ -376,27 +357,27 @@ pub fn compound(stream: &str, storage: Option<&str>) -> Vec<u8> {
 /// A file with a few bytes changed, left out, doubled, or without its end.
 pub fn mutated(bytes: &[u8], dice: &mut Dice) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
-    for _ in 0..=dice.below(6) {
+    for _ in 0..=dice.place(6) {
         // Headers are at the beginning and at the end.
         let length = bytes.len();
-        let at = match dice.below(4) {
-            0 => dice.below(length.min(64)),
-            1 => length.saturating_sub(1 + dice.below(length.min(600))),
-            _ => dice.below(length),
+        let at = match dice.place(4) {
+            0 => dice.place(length.min(64)),
+            1 => length.saturating_sub(1 + dice.place(length.min(600))),
+            _ => dice.place(length),
         };
-        let end = (at + 1 + dice.below(40)).min(length);
-        match dice.below(8) {
+        let end = (at + 1 + dice.place(40)).min(length);
+        match dice.place(8) {
             0 => bytes.truncate(at),
             1 => drop(bytes.drain(at..end)),
             2 => {
                 let piece = bytes.get(at..end).unwrap_or_default().to_vec();
                 bytes.splice(at..at, piece);
             }
-            3 => bytes.get_mut(at..end).unwrap_or_default().fill(dice.roll() as u8),
-            4 => bytes.get_mut(at..end).unwrap_or_default().fill(if dice.below(2) == 0 { 0 } else { 0xFF }),
+            3 => bytes.get_mut(at..end).unwrap_or_default().fill(dice.bits() as u8),
+            4 => bytes.get_mut(at..end).unwrap_or_default().fill(if dice.place(2) == 0 { 0 } else { 0xFF }),
             _ => {
                 if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1 << dice.below(8);
+                    *byte ^= 1 << dice.place(8);
                 }
             }
         }

@@ -4,7 +4,8 @@ use std::io::Cursor;
 
 use super::{Rejection, inspect};
 use crate::{
-    files::{self, Dice, Sample},
+    dice::Dice,
+    files::{self, Sample},
     kind::Kind,
     optimise::{Bounds, optimise},
 };

@@ -9,7 +9,8 @@ use image::{AnimationDecoder, DynamicImage, ImageDecoder, Rgba, RgbaImage};
 
 use super::{Bounds, Picture, fit, optimise};
 use crate::{
-    files::{self, CORNERS, Dice},
+    dice::Dice,
+    files::{self, CORNERS},
     inspect::Rejection,
     kind::Kind,
 };

@@ -20,29 +20,18 @@ use spacedly::{
     },
     reminders::digest_rule as digest,
 };
+use support::dice::Dice;
 
-/// `SplitMix64`: the same walks on every machine.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % limit
+fn minute(dice: &mut Dice) -> i32 {
+    match dice.roll(4) {
+        0 => *dice.one(&[0, 1, 300, 1_380, 1_439]),
+        _ => i32::try_from(dice.roll(1_440)).unwrap(),
     }
+}
 
-    fn minute(&mut self) -> i32 {
-        match self.below(4) {
-            0 => [0, 1, 300, 1_380, 1_439][usize::try_from(self.below(5)).unwrap()],
-            _ => i32::try_from(self.below(1_440)).unwrap(),
-        }
-    }
-
-    fn zone<'a>(&mut self, zones: &'a [TimeZone], extreme: &'a [TimeZone]) -> &'a TimeZone {
-        let from = if self.below(3) == 0 { extreme } else { zones };
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
+fn zone<'a>(dice: &mut Dice, zones: &'a [TimeZone], extreme: &'a [TimeZone]) -> &'a TimeZone {
+    let from = if dice.roll(3) == 0 { extreme } else { zones };
+    dice.one(from)
 }
 
 /// What may happen beside digests.
@@ -120,15 +109,15 @@ impl<'a> Walk<'a> {
     /// Something happens: the hour changes, the zone changes, the service is down for a while.
     fn happen(&mut self, dice: &mut Dice, zones: &'a [TimeZone], extreme: &'a [TimeZone]) {
         let events = self.events;
-        if events.zone && dice.below(2) == 0 {
-            self.zone = dice.zone(zones, extreme);
+        if events.zone && dice.roll(2) == 0 {
+            self.zone = zone(dice, zones, extreme);
             (self.quiet_since, self.steady_since) = (self.now, self.now);
         }
-        if events.minute && dice.below(2) == 0 {
-            self.minute = dice.minute();
+        if events.minute && dice.roll(2) == 0 {
+            self.minute = minute(dice);
         }
-        if events.down && dice.below(4) == 0 {
-            self.now += TimeDelta::seconds(i64::try_from(dice.below(3 * 86_400)).unwrap());
+        if events.down && dice.roll(4) == 0 {
+            self.now += TimeDelta::seconds(i64::try_from(dice.roll(3 * 86_400)).unwrap());
             (self.quiet_since, self.steady_since) = (self.now, self.now);
         }
         self.on_time = None;
@@ -141,16 +130,16 @@ fn walks(seed: u64, events: Events) -> (u32, TimeDelta) {
     let zones: Vec<TimeZone> = names.map(|name| calendar::zone(&name).unwrap()).collect();
     let extreme = ["Pacific/Kiritimati", "Pacific/Pago_Pago", "Etc/GMT+12", "America/Nuuk", "Pacific/Apia", "UTC"];
     let extreme = extreme.map(|name| calendar::zone(name).unwrap());
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     let year: Instant = "2026-11-21T00:00:00Z".parse().unwrap();
     let (mut sent, mut least) = (0, TimeDelta::MAX);
     for _ in 0..2_500 {
-        let start = year + TimeDelta::seconds(i64::try_from(dice.below(335 * 86_400)).unwrap());
+        let start = year + TimeDelta::seconds(i64::try_from(dice.roll(335 * 86_400)).unwrap());
         let end = start + TimeDelta::days(30);
-        let mut walk = Walk::new(events, start, dice.zone(&zones, &extreme), dice.minute());
-        let busy = [3_600, 86_400, 3 * 86_400, 9 * 86_400][usize::try_from(dice.below(4)).unwrap()];
+        let mut walk = Walk::new(events, start, zone(&mut dice, &zones, &extreme), minute(&mut dice));
+        let busy = *dice.one(&[3_600, 86_400, 3 * 86_400, 9 * 86_400]);
         while walk.now < end {
-            let pause = TimeDelta::seconds(i64::try_from(1 + dice.below(busy * 2)).unwrap());
+            let pause = TimeDelta::seconds(i64::try_from(1 + dice.roll(busy * 2)).unwrap());
             walk.live((walk.now + pause).min(end));
             walk.happen(&mut dice, &zones, &extreme);
         }

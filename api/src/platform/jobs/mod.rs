@@ -9,6 +9,7 @@ mod by_hand;
 mod depth;
 mod engine;
 mod queue;
+mod settle;
 
 use std::time::Duration;
 
@@ -18,8 +19,9 @@ use uuid::Uuid;
 pub use self::{
     by_hand::ByHand,
     depth::{Depth, depth},
-    engine::{Engine, Failed, Pass},
+    engine::{Engine, Pass},
     queue::{NewJob, cancel, enqueue, finish, finish_one},
+    settle::Failed,
 };
 use super::{Platform, clock::Instant, db::Tx, error::Fault};
 

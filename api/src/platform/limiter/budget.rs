@@ -45,15 +45,10 @@ impl Limiter {
     pub async fn spend(&self, budget: Limit, key: &str, cost: u64) -> Spending {
         let key = self.fingerprint(budget.name, key);
         let now = self.0.clock.now();
-        let spending = match &self.0.shared {
-            Some(redis) if !redis.is_away() => match redis.spend(budget, &key, cost, now).await {
-                Ok(spending) => spending,
-                Err(cause) => {
-                    redis.let_be(&cause);
-                    self.spend_here(budget, key, cost, now)
-                }
-            },
-            _ => self.spend_here(budget, key, cost, now),
+        let ask = async |redis: &Redis| redis.spend(budget, &key, cost, now).await;
+        let spending = match self.in_redis(ask).await {
+            Some(spending) => spending,
+            None => self.spend_here(budget, key, cost, now),
         };
         if matches!(spending, Spending::Refused(_)) {
             self.note_refusal(budget.name);

@@ -154,15 +154,10 @@ impl Limiter {
     pub async fn take(&self, limit: Limit, keys: &[Key]) -> Result<Taken, Fault> {
         let keys: Vec<Key> =
             keys.iter().map(|(key, times)| (self.fingerprint(limit.name, key), limit.most * times)).collect();
-        let (wait, here) = match &self.0.shared {
-            Some(redis) if !redis.is_away() => match redis.take(limit.window, &keys, self.0.clock.now()).await {
-                Ok(wait) => (wait, false),
-                Err(cause) => {
-                    redis.let_be(&cause);
-                    (self.take_here(limit.window, &keys), true)
-                }
-            },
-            _ => (self.take_here(limit.window, &keys), true),
+        let ask = async |redis: &Redis| redis.take(limit.window, &keys, self.0.clock.now()).await;
+        let (wait, here) = match self.in_redis(ask).await {
+            Some(wait) => (wait, false),
+            None => (self.take_here(limit.window, &keys), true),
         };
         match wait {
             None => {
@@ -174,6 +169,12 @@ impl Limiter {
                 Err(Fault::RateLimited(wait))
             }
         }
+    }
+
+    /// What Redis says. None: there is none, or it does not answer, and this instance counts by itself.
+    async fn in_redis<T>(&self, ask: impl AsyncFnOnce(&Redis) -> redis::RedisResult<T>) -> Option<T> {
+        let redis = self.0.shared.as_ref().filter(|redis| !redis.is_away())?;
+        ask(redis).await.inspect_err(|cause| redis.let_be(cause)).ok()
     }
 
     fn note_refusal(&self, limit: &'static str) {
