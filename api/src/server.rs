@@ -45,13 +45,19 @@ async fn bind_to(config: &Config, setting: &str, port: u16) -> Result<TcpListene
     bound.map_err(|e| format!("HOST {host} and {setting} {port} cannot be used: {e}"))
 }
 
-/// Tells how a worker is until it is told to stop.
+/// Tells how a worker is until it is done: from the moment on at which it is told to stop, that it is not ready.
 ///
 /// # Errors
 /// When the listener has no address.
-pub async fn watch(app: Arc<App>, listener: TcpListener, stop: CancellationToken) -> std::io::Result<()> {
-    let edge = Arc::new(app.edge(listener.local_addr()?.port(), stop.clone()));
-    accept(http::watch_routes(edge), listener, app.platform.config.clone(), stop).await
+pub async fn watch(
+    app: Arc<App>,
+    listener: TcpListener,
+    told: CancellationToken,
+    done: CancellationToken,
+) -> std::io::Result<()> {
+    let mut edge = app.edge(listener.local_addr()?.port(), done.clone());
+    edge.leaving = told;
+    accept(http::watch_routes(Arc::new(edge)), listener, app.platform.config.clone(), done).await
 }
 
 /// Serves the app until it is told to stop: then it says that it is not ready, takes connections for `SHUTDOWN_DELAY`

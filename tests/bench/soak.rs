@@ -42,9 +42,10 @@ struct Load {
 }
 
 pub async fn run(seconds: u64) -> bool {
-    let sqlite = one("SQLite", None, seconds).await;
     let database = postgres::cluster().empty_database().await;
-    one("PostgreSQL", Some(database), seconds).await && sqlite
+    // At once, so that they share what is to be busy.
+    let (sqlite, postgres) = tokio::join!(one("SQLite", None, seconds), one("PostgreSQL", Some(database), seconds));
+    sqlite && postgres
 }
 
 async fn one(name: &str, database: Option<String>, seconds: u64) -> bool {

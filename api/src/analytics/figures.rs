@@ -44,6 +44,13 @@ pub struct Tasks {
     pub categories: Vec<Share>,
 }
 
+impl Tasks {
+    /// Which part of them is completed. None: there are none.
+    pub(super) fn completion_rate(&self) -> Option<f64> {
+        share::completion_rate(self.by_status[2], self.all)
+    }
+}
+
 /// A person's reminders that are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reminders {

@@ -39,8 +39,8 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
         }
     };
     let (served, ()) = tokio::join!(server::serve(app.clone(), listener, stop.clone()), work);
-    app.platform.bus.close().await;
     app.platform.tracer.stop().await;
+    app.platform.bus.flush().await;
     signal.abort();
     served.map_err(|e| e.to_string())
 }
@@ -59,17 +59,22 @@ pub(super) async fn work(config: Config) -> Result<(), String> {
         }
         None => println!("Spacedly works"),
     }
-    let stop = CancellationToken::new();
+    let (stop, done) = (CancellationToken::new(), CancellationToken::new());
     let signal = tokio::spawn(stop_on_signal(stop.clone()));
+    // It can be watched until its last job is done.
     let watched = async {
         match listener {
-            Some(listener) => server::watch(app.clone(), listener, stop.clone()).await,
+            Some(listener) => server::watch(app.clone(), listener, stop.clone(), done.clone()).await,
             None => Ok(()),
         }
     };
-    let (watched, ()) = tokio::join!(watched, worker::run(app.clone(), stop.clone()));
-    app.platform.bus.close().await;
+    let work = async {
+        worker::run(app.clone(), stop.clone()).await;
+        done.cancel();
+    };
+    let (watched, ()) = tokio::join!(watched, work);
     app.platform.tracer.stop().await;
+    app.platform.bus.flush().await;
     signal.abort();
     watched.map_err(|e| e.to_string())
 }

@@ -103,9 +103,10 @@ pub(super) fn retry_after(response: &mut poem::Response, errors: &[ServerError])
     if let Some(seconds) = errors.iter().filter_map(wait).max() {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         // draft-ietf-httpapi-ratelimit-headers-10, section 4: nothing remains for so many seconds. A budget tells its own.
+        let of_budget = |error: &ServerError| error.extensions.as_ref().is_some_and(|it| it.get("ofBudget").is_some());
         let state = HeaderValue::from_str(&format!("\"attempts\";r=0;t={seconds}"));
-        if let (Ok(state), false) = (state, response.headers().contains_key("ratelimit")) {
-            response.headers_mut().insert("ratelimit", state);
+        if let (Ok(state), false) = (state, errors.iter().any(of_budget)) {
+            response.headers_mut().append("ratelimit", state);
         }
     }
 }

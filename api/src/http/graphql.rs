@@ -49,17 +49,17 @@ pub(super) struct Accepts {
 /// Why a request is answered without running anything.
 pub(super) struct Stop {
     pub(super) status: StatusCode,
-    pub(super) answer: Executed,
+    pub(super) answer: Box<Executed>,
 }
 
 impl Stop {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
-        Self { status, answer: Refused::bad_request(message).into_response() }
+        Self { status, answer: Refused::bad_request(message).into_response().into() }
     }
 
     /// Tells what it cost all the same.
     pub(super) fn at(self, bill: Bill) -> Self {
-        Self { answer: bill.on(self.answer), ..self }
+        Self { answer: bill.on(*self.answer).into(), ..self }
     }
 }
 
@@ -186,7 +186,7 @@ pub(super) fn refusal(refused: Refused, media: Media) -> Stop {
         // Older clients take anything but 200 for a broken connection.
         Media::Json => StatusCode::OK,
     };
-    Stop { status, answer: refused.into_response() }
+    Stop { status, answer: refused.into_response().into() }
 }
 
 /// The kind of an operation, for the log line; refused is what changes something by GET.
@@ -219,7 +219,7 @@ async fn execute_within(edge: &Edge, ready: Ready, patience: Duration) -> Result
 
 pub(super) fn stop_for(fault: Fault) -> Stop {
     let status = answer::status_of(&fault);
-    Stop { status, answer: Executed::from_errors(vec![answer::error_of(fault)]) }
+    Stop { status, answer: Executed::from_errors(vec![answer::error_of(fault)]).into() }
 }
 
 /// The best media type that the client takes. Nothing, or anything: `application/json`, as older clients expect.

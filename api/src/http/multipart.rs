@@ -115,7 +115,7 @@ async fn read(
     let names = place(&mut operations, &map, storage.files_per_request)?;
     let asked: Asked = asked_of(operations)?;
     let ready = edge.schema.prepare(asked, caller, origin).await.map_err(Stopped::Operation)?;
-    let uploads = files(edge, &mut parts, names).await?;
+    let uploads = files(edge, &mut parts, names).await.map_err(|stop| stop.at(ready.bill()))?;
     Ok(ready.with(uploads))
 }
 

@@ -104,7 +104,7 @@ pub(super) fn answers(edge: &Arc<Edge>, ready: Ready, by_somebody: bool) -> BoxS
     let edge = edge.clone();
     let once = async move {
         let executed = graphql::execute(&edge, ready).await;
-        let executed = executed.unwrap_or_else(|stop| stop.answer);
+        let executed = executed.unwrap_or_else(|stop| *stop.answer);
         running.hear(&executed);
         executed
     };

@@ -12,8 +12,11 @@ use entity::UserId;
 pub(super) enum Holder {
     /// Somebody who is logged in.
     Person(UserId),
-    /// The network that nobody is logged in from, or not yet: see `Origin::network`.
+    /// The network (see `Origin::network`) that nobody is logged in from.
     Network(String),
+    /// The network of a socket whose client did not say yet who it is: apart, so that who stays without saying keeps
+    /// nobody out who will.
+    Arriving(String),
 }
 
 /// How many of a kind each has open on this instance.

@@ -54,11 +54,12 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
     let offered = offers_protocol(request.headers());
     // A refresh cookie that is read once and used much later could be taken for a stolen one.
     let origin = Origin { refresh_cookie: None, ..caller::origin(&edge, &request, false) };
-    // Whoever it will be: nobody said so yet.
-    let place = edge.sockets.take(Holder::Network(origin.network()), edge.platform.config.sockets.per_address);
+    let place = edge.sockets.take(Holder::Arriving(origin.network()), edge.platform.config.sockets.per_address);
     if place.is_none() {
-        let message = "Too many sockets that nobody is logged in on are open from this address; try again in a moment.";
-        return super::text(StatusCode::TOO_MANY_REQUESTS, message);
+        let message = "Too many sockets come from this address at once; try again in a moment.";
+        return super::text(StatusCode::TOO_MANY_REQUESTS, message)
+            .with_header(header::RETRY_AFTER, "1")
+            .into_response();
     }
     let opening = Opening {
         origin,
@@ -108,7 +109,7 @@ fn offers_protocol(headers: &HeaderMap) -> bool {
 /// What the handshake told.
 struct Opening {
     origin: Origin,
-    /// The place that the socket has: of its address, then of who it turned out to be.
+    /// The place that the socket has: one of those who arrive, then one of whoever it turned out to be.
     place: Option<Place>,
     credential: Credential,
     request_id: String,
@@ -139,11 +140,13 @@ impl Connection {
             Ok(identified) => identified,
             Err(close) => return Some(close),
         };
-        if let Some((viewer, _)) = identified {
-            opening.place = self.edge.sockets.take(Holder::Person(viewer.user_id), limits.per_user);
-            if opening.place.is_none() {
-                return Some(Close(1013, "Too many sockets are open"));
-            }
+        let (holder, most) = match identified {
+            Some((viewer, _)) => (Holder::Person(viewer.user_id), limits.per_user),
+            None => (Holder::Network(opening.origin.network()), limits.per_address),
+        };
+        opening.place = self.edge.sockets.take(holder, most);
+        if opening.place.is_none() {
+            return Some(Close(1013, "Too many sockets are open"));
         }
         if !self.send(Message::text(r#"{"type":"connection_ack"}"#)).await {
             return None;

@@ -1,7 +1,7 @@
 //! The short way through hot lists: values that are already in memory are written as JSON while the selection is
 //! walked, without a future and without a tree of values.
 //! Promise: what comes out is byte for byte what the executor would have made. Where that is not sure (a field that
-//! needs I/O or has arguments, a type condition, a response key that stands twice) the executor does it.
+//! needs I/O or has arguments that nobody prepared for, a type condition, a response key that stands twice) the executor does it.
 //!
 //! Measured for the dashboard document: see `tests/bench`. The finished JSON travels through the executor as
 //! `Value::Binary`, which no GraphQL type of ours uses, and `http` writes it out as it is.
@@ -29,6 +29,11 @@ pub trait Walk {
     /// Writes the value of a field that takes no arguments. False: it is not in memory; what was written so far is
     /// thrown away.
     fn write(&self, field: &str, set: &SelectionSet, out: &mut Writer<'_>) -> bool;
+
+    /// Writes the value of a field that was given arguments, if it was prepared for them. False, as above.
+    fn write_argued(&self, _: &Field, _: &mut Writer<'_>) -> bool {
+        false
+    }
 }
 
 impl<T: Walk + ?Sized> Walk for Arc<T> {
@@ -36,6 +41,10 @@ impl<T: Walk + ?Sized> Walk for Arc<T> {
 
     fn write(&self, field: &str, set: &SelectionSet, out: &mut Writer<'_>) -> bool {
         T::write(self, field, set, out)
+    }
+
+    fn write_argued(&self, field: &Field, out: &mut Writer<'_>) -> bool {
+        T::write_argued(self, field, out)
     }
 }
 
@@ -115,7 +124,7 @@ impl Writer<'_> {
     }
 
     fn field<T: Walk + ?Sized>(&mut self, object: &T, field: &Field, first: &mut bool) -> bool {
-        if !field.arguments.is_empty() || !field.directives.is_empty() {
+        if !field.directives.is_empty() {
             return false;
         }
         if !std::mem::take(first) {
@@ -129,6 +138,9 @@ impl Writer<'_> {
         if name == "__typename" {
             self.string(T::TYPE);
             return true;
+        }
+        if !field.arguments.is_empty() {
+            return object.write_argued(field, self);
         }
         object.write(name, &field.selection_set.node, self)
     }
@@ -206,7 +218,7 @@ pub fn json_string(text: &str, json: &mut Vec<u8>) {
     }
 }
 
-/// An object, or a list of objects, that takes the short way where it can.
+/// An object that takes the short way where it can.
 pub struct Walked<T>(pub T);
 
 impl<T: Walk + OutputType> OutputType for Walked<T> {
@@ -219,42 +231,13 @@ impl<T: Walk + OutputType> OutputType for Walked<T> {
     }
 
     async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match walked(ctx, |writer, set| writer.object(&self.0, set)) {
-            Some(json) => Ok(json),
-            None => self.0.resolve(ctx, field).await,
+        let unique = ctx.data_opt::<DocumentFacts>().is_some_and(|facts| facts.keys_are_unique);
+        if unique {
+            let mut writer = Writer { json: Vec::with_capacity(4096), fragments: &ctx.query_env.fragments };
+            if writer.object(&self.0, &ctx.item.node) {
+                return Ok(Value::Binary(writer.json.into()));
+            }
         }
+        self.0.resolve(ctx, field).await
     }
 }
-
-impl<T: Walk + OutputType> OutputType for Walked<Vec<T>> {
-    fn type_name() -> Cow<'static, str> {
-        Vec::<T>::type_name()
-    }
-
-    fn qualified_type_name() -> String {
-        Vec::<T>::qualified_type_name()
-    }
-
-    fn create_type_info(registry: &mut Registry) -> String {
-        Vec::<T>::create_type_info(registry)
-    }
-
-    async fn resolve(&self, ctx: &ContextSelectionSet<'_>, field: &Positioned<Field>) -> ServerResult<Value> {
-        match walked(ctx, |writer, set| writer.list(&self.0, set)) {
-            Some(json) => Ok(json),
-            None => self.0.resolve(ctx, field).await,
-        }
-    }
-}
-
-/// What is written for a selection. None: the executor has to do it.
-fn walked(ctx: &ContextSelectionSet<'_>, write: impl FnOnce(&mut Writer<'_>, &SelectionSet) -> bool) -> Option<Value> {
-    if !ctx.data_opt::<DocumentFacts>().is_some_and(|facts| facts.keys_are_unique) {
-        return None;
-    }
-    let mut writer = Writer { json: Vec::with_capacity(FIRST_BYTES), fragments: &ctx.query_env.fragments };
-    write(&mut writer, &ctx.item.node).then(|| Value::Binary(writer.json.into()))
-}
-
-/// Room that an answer gets before its size is known: a page of tasks takes more, a list of days less.
-const FIRST_BYTES: usize = 1_024;

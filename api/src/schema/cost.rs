@@ -94,6 +94,8 @@ fn unpaid(bill: Bill) -> Refused {
     let extensions = error.extensions.get_or_insert_default();
     extensions.set("code", "RATE_LIMITED");
     extensions.set("retryAfter", seconds);
+    // Not shown: the headers tell of the budget by themselves.
+    extensions.set("ofBudget", true);
     Refused { errors: vec![error], bill: Some(bill) }
 }
 
@@ -114,7 +116,9 @@ impl Bill {
     /// Tells an answer what it cost: `extensions.cost`, and the headers.
     pub fn on(self, mut answer: Response) -> Response {
         answer.extensions.insert("cost".to_owned(), self.points.into());
-        answer.http_headers.extend(self.headers());
+        for (name, value) in self.headers() {
+            answer.http_headers.insert(name, value);
+        }
         answer
     }
 

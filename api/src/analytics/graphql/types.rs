@@ -1,11 +1,13 @@
-//! What analytics answer with: plain values, which take the short way (see `platform::walk`): kept figures are a hundred
-//! fields, and a future for each cost more than all that is done for them.
+//! What analytics answer with: plain values, which take the short way (see `platform::walk`).
 
 use async_graphql::{Enum, SimpleObject, parser::types::SelectionSet};
 
-use crate::platform::{
-    scalars::Date,
-    walk::{Walk, Writer},
+use crate::{
+    analytics::{share::Share, streak},
+    platform::{
+        scalars::Date,
+        walk::{Walk, Writer},
+    },
 };
 
 /// How many tasks stand where.
@@ -95,6 +97,31 @@ pub struct SeriesBucket {
     pub(super) to: Date,
     /// Reminders completed on the days from `from` to `to`.
     pub(super) completed: u32,
+}
+
+impl From<[u32; 3]> for TaskStatusCounts {
+    fn from([todo, in_progress, completed]: [u32; 3]) -> Self {
+        Self { todo, in_progress, completed }
+    }
+}
+
+impl From<[u32; 3]> for TaskPriorityCounts {
+    fn from([low, medium, high]: [u32; 3]) -> Self {
+        Self { low, medium, high }
+    }
+}
+
+impl From<&Share> for CategoryShare {
+    fn from(share: &Share) -> Self {
+        Self { category: share.category.clone(), count: share.count, share: share.share }
+    }
+}
+
+impl From<streak::Streak> for Streak {
+    fn from(streak: streak::Streak) -> Self {
+        let streak::Streak { active, longest, started_on, ends_on } = streak;
+        Self { active, longest, started_on: started_on.map(Date), ends_on: ends_on.map(Date) }
+    }
 }
 
 impl Walk for TaskStatusCounts {

@@ -136,7 +136,10 @@ pub(super) async fn operate(edge: &Arc<Edge>, request: Request, token: Option<&s
     let name = ready.operation_name.clone().unwrap_or_default();
     let operation = Operation { name, kind, runs_elsewhere: true, ..Operation::default() };
     let (answer, answered) = oneshot::channel();
-    match order(&orders, Order::Start(id, answers(edge, ready, true), answer), answered).await? {
+    match order(&orders, Order::Start(id, answers(edge, ready, true), answer), answered)
+        .await
+        .map_err(|stop| stop.at(bill))?
+    {
         Started::Yes => {}
         Started::Exists => {
             return Err(Stop::new(StatusCode::CONFLICT, "An operation with this operationId runs already.").at(bill));

@@ -87,14 +87,14 @@ impl Bus {
     pub fn hears_all(&self) -> bool {
         match self {
             Self::InProcess { alone, .. } => *alone,
-            Self::Redis(shared) => shared.hears_all(),
+            Self::Redis(shared) => shared.is_healthy(),
         }
     }
 
-    /// Publishes what still waits and takes leave, so that the other instances do not miss this one.
-    pub async fn close(&self) {
+    /// Waits until what was published has left this process, which is about to end; not for long.
+    pub async fn flush(&self) {
         if let Self::Redis(shared) = self {
-            shared.close().await;
+            shared.flush().await;
         }
     }
 

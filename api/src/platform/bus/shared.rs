@@ -3,11 +3,9 @@
 //!
 //! A message is `<instance> <kind> <what>`; the kind `l` says that some were lost. Every instance also sends a heartbeat
 //! and listens for its own: only so is it known that the way through Redis and back is open (a dead peer says nothing,
-//! and TCP is slow to notice). It listens for those of the others, too: one that falls silent without a farewell may
-//! still write, and its hints do not come.
+//! and TCP is slow to notice).
 
 use std::{
-    collections::HashMap,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -25,7 +23,7 @@ use tokio::{
         oneshot,
     },
     task::JoinSet,
-    time::{Instant as Tick, timeout},
+    time::timeout,
 };
 use uuid::Uuid;
 
@@ -35,62 +33,17 @@ use crate::platform::{random::Random, remote};
 const HEARTBEAT: Duration = Duration::from_secs(1);
 /// Without its own heartbeat for so long, an instance takes itself for cut off.
 const SILENCE: Duration = Duration::from_secs(3);
-/// After so long an instance that fell silent is taken for dead: by then somebody has read in its readiness that it does
-/// not hear Redis.
-const FORGOTTEN: Duration = Duration::from_secs(3_600);
-/// How long a farewell may take.
-const FAREWELL: Duration = Duration::from_secs(1);
 /// Hints that wait for Redis at most.
 const QUEUE: usize = 10_000;
 
-/// What is to be published.
+/// How long the hints that wait may take when the process ends.
+const FLUSH: Duration = Duration::from_secs(1);
+
+/// What waits for Redis.
 enum Outgoing {
     Message(String),
-    /// The last word of this instance; told when it is out.
-    Farewell(oneshot::Sender<()>),
-}
-
-/// What is heard at the moment.
-#[derive(Clone, Default)]
-struct Heard {
-    /// This instance itself, by way of Redis.
-    own: Arc<AtomicBool>,
-    /// Whether one of the others is missed.
-    misses_one: Arc<AtomicBool>,
-}
-
-impl Heard {
-    fn all(&self) -> bool {
-        self.own.load(Ordering::Acquire) && !self.misses_one.load(Ordering::Acquire)
-    }
-}
-
-/// The other instances, with when each was heard last.
-#[derive(Default)]
-struct Peers(HashMap<String, Tick>);
-
-impl Peers {
-    fn hear(&mut self, instance: &str) {
-        match self.0.get_mut(instance) {
-            Some(at) => *at = Tick::now(),
-            None => drop(self.0.insert(instance.to_owned(), Tick::now())),
-        }
-    }
-
-    fn leave(&mut self, instance: &str) {
-        self.0.remove(instance);
-    }
-
-    /// Whether one fell silent.
-    fn miss_one(&mut self) -> bool {
-        self.0.retain(|_, at| at.elapsed() < FORGOTTEN);
-        self.0.values().any(|at| at.elapsed() > SILENCE)
-    }
-
-    /// Time passed in which nobody could be heard.
-    fn excuse(&mut self) {
-        self.0.values_mut().for_each(|at| *at = Tick::now());
-    }
+    /// Told when everything before it is published.
+    Flush(oneshot::Sender<()>),
 }
 
 /// The bus of several instances.
@@ -98,7 +51,7 @@ pub struct Shared {
     pub(super) local: Arc<Local>,
     instance: String,
     outgoing: mpsc::Sender<Outgoing>,
-    heard: Heard,
+    healthy: Arc<AtomicBool>,
     /// Whether a hint was dropped that the other instances must be told of.
     lost: Arc<AtomicBool>,
     /// Ends with the bus.
@@ -110,17 +63,17 @@ impl Shared {
         let client = remote::client(url)?;
         let connection = remote::connect(client.clone(), Duration::from_secs(2))?;
         let local = Arc::new(Local::default());
-        let heard = Heard::default();
+        let healthy = Arc::new(AtomicBool::new(false));
         let instance = format!("{:016x}", u64::from_be_bytes(random.bytes()));
         let channel = format!("{prefix}:hints");
         let (outgoing, incoming) = mpsc::channel(QUEUE);
         let mut running = JoinSet::new();
         let lost = Arc::new(AtomicBool::new(false));
         running.spawn(speak(connection, channel.clone(), instance.clone(), incoming, lost.clone()));
-        running.spawn(listen(client, channel, instance.clone(), local.clone(), heard.clone()));
-        let hears = heard.clone();
-        local.look_now_and_then(move || !hears.all());
-        Ok(Self { local, instance, outgoing, heard, lost, _running: running })
+        running.spawn(listen(client, channel, instance.clone(), local.clone(), healthy.clone()));
+        let heard = healthy.clone();
+        local.look_now_and_then(move || !heard.load(Ordering::Acquire));
+        Ok(Self { local, instance, outgoing, healthy, lost, _running: running })
     }
 
     pub(super) fn send(&self, hint: Hint) {
@@ -136,27 +89,16 @@ impl Shared {
         }
     }
 
-    /// Whether the way through Redis and back is open.
     pub(super) fn is_healthy(&self) -> bool {
-        self.heard.own.load(Ordering::Acquire)
+        self.healthy.load(Ordering::Acquire)
     }
 
-    /// Whether every other instance is heard, too.
-    pub(super) fn hears_all(&self) -> bool {
-        self.heard.all()
-    }
-
-    /// Publishes what still waits, and takes leave of the others. A Redis that is away is not waited for.
-    pub(super) async fn close(&self) {
-        let (told, out) = oneshot::channel();
-        let leave = async {
-            // Who publishes is there for as long as the bus is.
-            if self.outgoing.send(Outgoing::Farewell(told)).await.is_ok() {
-                let _ = out.await;
-            }
-        };
-        if timeout(FAREWELL, leave).await.is_err() {
-            tracing::warn!("Redis did not take the last hints: other instances look by themselves");
+    /// Waits until what was sent is published. A Redis that is away is not waited for.
+    pub(super) async fn flush(&self) {
+        let (told, published) = oneshot::channel();
+        let flush = async { self.outgoing.send(Outgoing::Flush(told)).await.is_ok() && published.await.is_ok() };
+        if !matches!(timeout(FLUSH, flush).await, Ok(true)) {
+            tracing::warn!("Redis did not take the last hints: who waits for them looks by itself");
         }
     }
 }
@@ -181,30 +123,23 @@ async fn speak(
         if lost.swap(false, Ordering::AcqRel) {
             pipeline.publish(&channel, format!("{instance} l")).ignore();
         }
-        let mut leaving = None;
+        let mut flushed = Vec::new();
         for outgoing in waiting.drain(..) {
-            let message = match outgoing {
-                Outgoing::Message(message) => message,
-                Outgoing::Farewell(told) => {
-                    leaving = Some(told);
-                    format!("{instance} b")
-                }
-            };
-            pipeline.publish(&channel, message).ignore();
+            match outgoing {
+                Outgoing::Message(message) => drop(pipeline.publish(&channel, message).ignore()),
+                Outgoing::Flush(told) => flushed.push(told),
+            }
         }
         match pipeline.query_async::<()>(&mut connection).await {
+            // Who waited may be gone.
             Ok(()) => {
-                if let Some(told) = leaving {
+                for told in flushed {
                     let _ = told.send(());
-                    return;
                 }
             }
             Err(cause) => {
                 tracing::warn!(cause = %cause.category(), "Redis did not take a hint");
                 lost.store(true, Ordering::Release);
-                if leaving.is_some() {
-                    return;
-                }
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }
@@ -212,53 +147,34 @@ async fn speak(
 }
 
 /// Hears what other instances publish; after every gap everyone here looks.
-async fn listen(client: Client, channel: String, instance: String, local: Arc<Local>, heard: Heard) {
-    let mut peers = Peers::default();
+async fn listen(client: Client, channel: String, instance: String, local: Arc<Local>, healthy: Arc<AtomicBool>) {
     loop {
         if let Ok(Ok(pubsub)) = timeout(SILENCE, client.get_async_pubsub()).await {
             let (mut sink, mut messages) = pubsub.split();
             if let Ok(Ok(())) = timeout(SILENCE, sink.subscribe(&channel)).await {
                 local.wake_all();
-                peers.excuse();
-                let mut heard_own = Tick::now();
+                let mut heard_own = tokio::time::Instant::now();
                 while heard_own.elapsed() < SILENCE {
                     let Ok(Some(message)) = timeout(SILENCE, messages.next()).await else { break };
                     let Ok(text) = message.get_payload::<String>() else { continue };
-                    match text.split_once(' ') {
-                        Some((from, "h")) if from == instance => {
-                            heard_own = Tick::now();
-                            if !heard.own.swap(true, Ordering::AcqRel) {
-                                // What was published between the subscription and this beat has been heard.
-                                tracing::info!("hints of other instances are heard");
-                            }
-                            miss(&mut peers, &heard, &local);
+                    if text.strip_prefix(&instance) == Some(" h") {
+                        heard_own = tokio::time::Instant::now();
+                        if !healthy.swap(true, Ordering::AcqRel) {
+                            // What was published between the subscription and this beat has been heard.
+                            tracing::info!("hints of other instances are heard");
                         }
-                        Some((from, _)) if from == instance => {}
-                        Some((from, "h")) => peers.hear(from),
-                        Some((from, "b")) => peers.leave(from),
-                        _ => pass_on(&local, &text),
+                    } else if !text.starts_with(&instance) {
+                        pass_on(&local, &text);
                     }
                 }
             }
         }
-        if heard.own.swap(false, Ordering::AcqRel) {
+        if healthy.swap(false, Ordering::AcqRel) {
             tracing::warn!("Redis is away: this instance looks by itself until it is back");
             local.wake_all();
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
     }
-}
-
-/// Looks whether another instance fell silent, or is no longer missed. Its hints may have got lost: everyone looks.
-fn miss(peers: &mut Peers, heard: &Heard, local: &Arc<Local>) {
-    let misses_one = peers.miss_one();
-    if heard.misses_one.swap(misses_one, Ordering::AcqRel) == misses_one {
-        return;
-    }
-    if misses_one {
-        tracing::warn!("another instance fell silent: this one looks by itself until it is back, or given up");
-    }
-    local.wake_all();
 }
 
 fn pass_on(local: &Arc<Local>, message: &str) {

@@ -389,7 +389,7 @@ settings! {
     analytics: Analytics {
         /// For how long an answer is kept at most, while nothing that it counts changes.
         ANALYTICS_CACHE => cache: Duration = "5m";
-        /// The same while changes on other instances are not heard: several instances without REDIS_URL, while Redis is away, or one of them fell silent.
+        /// The same while changes on other instances are not heard: several instances without REDIS_URL, or while Redis is away.
         ANALYTICS_CACHE_UNHEARD => unheard: Duration = "5s";
         /// Bytes of memory that the answers kept may take, about.
         ANALYTICS_CACHE_BYTES => bytes: u64 = "64000000";
