@@ -57,7 +57,11 @@ pub async fn watch(
 ) -> std::io::Result<()> {
     let mut edge = app.edge(listener.local_addr()?.port(), done.clone());
     edge.leaving = told;
-    accept(http::watch_routes(Arc::new(edge)), listener, app.platform.config.clone(), done).await
+    let (storage, until) = (app.platform.storage.clone(), done.clone());
+    let preparing = tokio::spawn(async move { storage.prepare(until).await });
+    let watched = accept(http::watch_routes(Arc::new(edge)), listener, app.platform.config.clone(), done).await;
+    preparing.abort();
+    watched
 }
 
 /// Serves the app until it is told to stop: then it says that it is not ready, takes connections for `SHUTDOWN_DELAY`

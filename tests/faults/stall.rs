@@ -20,7 +20,7 @@ pub(crate) async fn run(rounds: usize, lease_s: u64) -> bool {
     for round in 0..rounds {
         let held = ground.sink.hold_next();
         let before = ground.sink.count();
-        ground.wave(1, 500, 500).await;
+        ground.wave(1, 3_000, 3_000).await;
         let held = held.await.expect("a mail comes");
         ground.process(held.pid).signal("STOP");
         let stopped = Instant::now();

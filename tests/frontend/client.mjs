@@ -10,7 +10,7 @@ const url = urlFromCommandLine('client.mjs');
 
 /** How far ahead the reminder lies, and how late it may be. */
 const AHEAD_MS = 3_000;
-const PATIENCE_MS = 1_000;
+const PATIENCE_MS = 4_000;
 const signal = AbortSignal.timeout(28_000);
 
 /** A socket that does not wait half a minute for a server that leaves its close unanswered. */

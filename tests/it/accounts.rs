@@ -72,6 +72,8 @@ both! {
         register(server, "ada@example.org").await;
         server.mail_to("ada@example.org", "Your Spacedly code").await;
         let second = register(server, "ada@example.org").await;
+        // Half a minute is a lease, too.
+        server.jobs_are_done().await;
         server.advance(TimeDelta::seconds(30));
         assert_eq!(server.mails("ada@example.org").await.len(), 1);
         server.advance(TimeDelta::seconds(31));

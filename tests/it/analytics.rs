@@ -357,6 +357,7 @@ both! {
     async fn only_what_is_selected_is_read_and_once(server) {
         let ada = server.person("Ada").await;
         complete(server, &ada).await;
+        server.jobs_are_done().await;
         let (days, reminders, tasks, users) = ("completion_days", "reminders", "tasks", "users");
         for (selection, cold, warm) in [
             ("streak { active }", vec![days, users], vec![users]),
@@ -441,9 +442,9 @@ both! {
         assert_eq!(tasks().await, 1);
         // Behind everybody's back.
         execute(server, &format!("DELETE FROM tasks WHERE user_id = {}", quoted(server, &ada))).await;
-        server.advance(TimeDelta::seconds(kept - 3));
+        server.advance(TimeDelta::seconds(kept - 5));
         assert_eq!(tasks().await, 1, "it is kept");
-        server.advance(TimeDelta::seconds(4));
+        server.advance(TimeDelta::seconds(6));
         assert_eq!(tasks().await, 0, "but not longer: on PostgreSQL without Redis others cannot be heard, so for five seconds only");
     }
 
@@ -569,7 +570,7 @@ mod on_two_instances {
         without.a.task(&ada, "Something").await;
         let began = std::time::Instant::now();
         until("the other to look", || async { (tasks(&without.b, &ada).await == 1).then_some(()) }).await;
-        assert!(began.elapsed() < Duration::from_secs(6), "{:?}", began.elapsed());
+        assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
         without.finish().await;
     }
 
@@ -579,16 +580,18 @@ mod on_two_instances {
         let ada = two.a.person("Ada").await;
         let user: entity::UserId = ada.id.parse().expect("an id");
         let generation = || two.b.app.platform.bus.generations().of(user);
+        let bus = &two.a.app.platform.bus;
         let before = generation();
+        assert!(bus.flush().await, "nothing waits");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        assert_eq!(generation(), before, "and nobody is told that something was lost");
         // A long queue, hers at its end.
-        for _ in 0..5_000 {
-            two.a.app.platform.bus.publish(Hint::Jobs("nobody does this"));
+        for _ in 0..500 {
+            bus.publish(Hint::Jobs("nobody does this"));
         }
-        two.a.app.platform.bus.publish(Hint::Figures(user));
-        two.a.app.platform.bus.flush().await;
-        let published = std::time::Instant::now();
+        bus.publish(Hint::Figures(user));
+        assert!(bus.flush().await);
         until("the other to hear of it", || async { (generation() != before).then_some(()) }).await;
-        assert!(published.elapsed() < support::sessions::SOON, "{:?}", published.elapsed());
         two.finish().await;
     }
 }

@@ -85,6 +85,27 @@ both! {
         }).await;
     }
 
+    async fn directives_look_at_the_defaults_of_variables(server) {
+        let query = "query($with: Boolean = true, $without: Boolean = true, $none: Boolean = false) {
+            a: __typename @include(if: $with) b: __typename @skip(if: $without) c: __typename @include(if: $none) d: __typename @skip(if: $none) ...F @include(if: $with)
+        } fragment F on Query { e: __typename }";
+        for (given, shown) in [
+            (json!({}), json!({ "a": "Query", "d": "Query", "e": "Query" })),
+            (json!({ "with": false, "without": false, "none": true }), json!({ "b": "Query", "c": "Query" })),
+        ] {
+            assert_eq!(server.ask_as_nobody(query, given.clone()).await["data"], shown, "{given}");
+        }
+        // And the others are taken as before: an enum, a number, a list.
+        let ada = server.person("Ada").await;
+        let tasks = "query($n: Int = 1, $order: TaskOrder = { field: TITLE, direction: ASC }) { viewer { tasks(first: $n, orderBy: $order) { nodes { title } } } }";
+        for title in ["Beta", "Alpha"] {
+            server.task(&ada, title).await;
+        }
+        assert_eq!(server.data(&ada, tasks, json!({})).await["viewer"]["tasks"]["nodes"], json!([{ "title": "Alpha" }]));
+        let later = json!({ "order": { "field": "TITLE", "direction": "DESC" } });
+        assert_eq!(server.data(&ada, tasks, later).await["viewer"]["tasks"]["nodes"], json!([{ "title": "Beta" }]));
+    }
+
     async fn a_fragment_bomb_is_refused(server) {
         let mut bomb = "{ ...F0 }".to_owned();
         for level in 0..25 {

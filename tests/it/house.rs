@@ -299,6 +299,7 @@ async fn the_edges_of_a_page_are_found_by_their_index_on_sqlite() {
 
 async fn statements_of(server: &Server, person: &support::Person, query: &str) -> Vec<String> {
     server.data(person, query, json!({})).await;
+    server.jobs_are_done().await;
     server.forget_statements();
     server.data(person, query, json!({})).await;
     server.statements()

@@ -102,7 +102,13 @@ both! {
         server.advance(TimeDelta::minutes(120));
         server.mail_to(&ada.email, "Reminder: Be late is due soon").await;
         server.jobs_are_done().await;
-        until_it_reads(server, "spacedly_delivery_lateness_seconds_count{channel=\"in_app\"}", 1.0).await;
+        for (name, value) in [
+            ("spacedly_delivery_lateness_seconds_count{channel=\"in_app\"}", 1.0),
+            ("spacedly_delivery_lateness_seconds_count{channel=\"email\"}", 1.0),
+            ("spacedly_jobs_total{kind=\"reminders.in_app\",outcome=\"done\"}", 1.0),
+        ] {
+            until_it_reads(server, name, value).await;
+        }
         let metrics = read(server).await;
         let bucket = |channel: &str, bound: &str| metrics[&format!("spacedly_delivery_lateness_seconds_bucket{{le=\"{bound}\",channel=\"{channel}\"}}")];
         assert_eq!((bucket("in_app", "300.0"), bucket("in_app", "3600.0")), (0.0, 1.0), "half an hour late");

@@ -143,8 +143,7 @@ fn as_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
     }
 }
 
-/// A port that was free a moment ago.
+/// A port that nobody else takes by chance.
 pub fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind(("127.0.0.1", 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
+    crate::redis::quiet_port()
 }

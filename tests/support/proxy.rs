@@ -26,7 +26,7 @@ use tokio::{net::TcpListener, task::JoinHandle};
 /// How often an instance is asked.
 const EVERY: Duration = Duration::from_millis(100);
 /// How long it may take to answer.
-const PATIENCE: Duration = Duration::from_secs(1);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 type Http = Client<HttpConnector, Full<Bytes>>;
 

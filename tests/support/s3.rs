@@ -32,9 +32,7 @@ static MOTO: OnceLock<Moto> = OnceLock::new();
 
 fn moto() -> u16 {
     let start = || {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-        let port = free.local_addr().expect("an address").port();
-        drop(free);
+        let port = crate::redis::quiet_port();
         let program = python("moto_server").display().to_string();
         let script = format!(
             "{program} -H 127.0.0.1 -p {port} >/dev/null 2>&1 & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"

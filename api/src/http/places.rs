@@ -14,8 +14,8 @@ pub(super) enum Holder {
     Person(UserId),
     /// The network (see `Origin::network`) that nobody is logged in from.
     Network(String),
-    /// The network of a socket whose client did not say yet who it is: apart, so that who stays without saying keeps
-    /// nobody out who will.
+    /// The network of a socket whose client did not say yet who it is, for which it has little time: apart, so that
+    /// those who stay as nobody keep nobody out who will be somebody.
     Arriving(String),
 }
 

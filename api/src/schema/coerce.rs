@@ -66,10 +66,13 @@ impl InputTypes {
             let definition = &definition.node;
             let name = definition.name.node.as_str();
             let ty = &definition.var_type.node;
-            match given.remove(name) {
-                None if ty.nullable || definition.default_value.is_some() => {}
-                None => return Err(refuse(name, Wrong(String::new(), format!("a value of type {ty}")))),
-                Some(value) => {
+            let default = definition.default_value.as_ref().and_then(|default| default.node.clone().into_json().ok());
+            match (given.remove(name), default) {
+                // The library fills defaults in for arguments, but not for `@skip` and `@include` (section 6.1.2).
+                (None, Some(default)) => drop(coerced.insert(name.to_owned(), default)),
+                (None, None) if ty.nullable => {}
+                (None, None) => return Err(refuse(name, Wrong(String::new(), format!("a value of type {ty}")))),
+                (Some(value), _) => {
                     self.check(&value, ty, 0).map_err(|wrong| refuse(name, wrong))?;
                     coerced.insert(name.to_owned(), value);
                 }

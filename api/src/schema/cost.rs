@@ -137,7 +137,8 @@ pub(super) struct RateLimit(pub(super) Bill, pub(super) Platform);
 
 /// What requests cost, in points. A request costs 1, and 1 more for each 100 values that it may be answered with if every
 /// page that it asks for were full; a mutation costs 9 more, asking for the schema itself 9 more. A subscription costs
-/// that for each of its events, those of 1 point aside. Each answer tells its cost as `extensions.cost`, and over HTTP the header `RateLimit` tells what is left.
+/// that for each of its events, those of 1 point aside. Each answer tells its cost as `extensions.cost` (of a subscription
+/// the first one), and over HTTP the header `RateLimit` tells what is left.
 #[Object]
 impl RateLimit {
     /// What this request costs.

@@ -87,7 +87,7 @@ fn every_zone_and_hour_has_one_digest_for_each_day_of_a_year() {
         }
     }
     assert!(years > 60 * 24 && digests > years * 364, "{years} {digests}");
-    assert!(stopwatch.elapsed() < Duration::from_secs(20), "{years} {digests} {:?}", stopwatch.elapsed());
+    assert!(stopwatch.elapsed() < Duration::from_secs(120), "{years} {digests} {:?}", stopwatch.elapsed());
 }
 
 #[test]

@@ -130,7 +130,7 @@ async fn no_answer_is_told_without_the_endpoint() {
     let receiver = Receiver::start();
     let began = Instant::now();
     let hang = receiver.send("hang").await;
-    assert!(began.elapsed() < Duration::from_millis(2_500), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(9), "{:?}", began.elapsed());
     let cut = receiver.send("cut").await;
     let away = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -23,7 +23,7 @@ pub(crate) fn settings(allow_private: bool) -> Settings {
     Settings {
         vapid_private_key: None,
         vapid_subject: "mailto:operator@example.org".into(),
-        timeout: Duration::from_millis(1_500),
+        timeout: Duration::from_secs(3),
         time_to_live: Duration::from_secs(86_400),
         allow_private,
         key_material: [7; 32],

@@ -39,8 +39,8 @@ pub struct UserAnalytics(pub User);
 #[Object]
 impl UserAnalytics {
     /// What the viewer has done, in numbers. Each is computed only when it is selected. An answer may be kept for up to
-    /// five minutes, but never longer than until the viewer changes something that it counts, a reminder becomes
-    /// overdue, or their day ends.
+    /// five minutes, but no longer than until the viewer changes something that it counts (an instance that fails right
+    /// after a change may not be able to say so), a reminder becomes overdue, or their day ends.
     async fn analytics(&self, ctx: &Context<'_>) -> Walked<Analytics> {
         let seen = Seen::of(self.0.clone());
         seen.read_selected(ctx).await;

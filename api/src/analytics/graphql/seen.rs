@@ -26,9 +26,9 @@ pub(super) const WEEKS: u16 = 4;
 /// What was read.
 pub(super) struct Seen {
     user: User,
-    tasks: OnceCell<Arc<Tasks>>,
-    reminders: OnceCell<Reminders>,
-    days: OnceCell<Dated>,
+    tasks: OnceCell<Result<Arc<Tasks>, Fault>>,
+    reminders: OnceCell<Result<Reminders, Fault>>,
+    days: OnceCell<Result<Dated, Fault>>,
     series: OnceLock<Vec<(String, Vec<SeriesBucket>)>>,
 }
 
@@ -89,8 +89,7 @@ impl Seen {
         Self { user, tasks, reminders, days, series: OnceLock::new() }
     }
 
-    /// Reads what the field that is being resolved has selected. What fails is left out: its own field tries again, and
-    /// tells.
+    /// Reads what the field that is being resolved has selected. What failed its own fields tell.
     pub(super) async fn read_selected(&self, ctx: &Context<'_>) {
         let wanted = Wanted::by(ctx.field());
         let tasks = async {
@@ -123,20 +122,20 @@ impl Seen {
     /// What is in memory.
     pub(super) fn in_memory(&self) -> Parts<'_> {
         Parts {
-            tasks: self.tasks.get().map(|tasks| &**tasks),
-            reminders: self.reminders.get(),
-            days: self.days.get(),
+            tasks: self.tasks.get().and_then(|tasks| tasks.as_deref().ok()),
+            reminders: self.reminders.get().and_then(|reminders| reminders.as_ref().ok()),
+            days: self.days.get().and_then(|days| days.as_ref().ok()),
             series: self.series.get().map_or(&[], Vec::as_slice),
         }
     }
 
     pub(super) async fn tasks(&self, ctx: &Context<'_>) -> Result<&Tasks, Fault> {
         let read = || figures(ctx).tasks(self.user.user_id);
-        self.tasks.get_or_try_init(read).await.map(|tasks| &**tasks)
+        self.tasks.get_or_init(read).await.as_deref().map_err(Fault::clone)
     }
 
     pub(super) async fn reminders(&self, ctx: &Context<'_>) -> Result<Reminders, Fault> {
-        self.reminders.get_or_try_init(|| figures(ctx).reminders(self.user.user_id)).await.copied()
+        self.reminders.get_or_init(|| figures(ctx).reminders(self.user.user_id)).await.clone()
     }
 
     pub(super) async fn days(&self, ctx: &Context<'_>) -> Result<&Dated, Fault> {
@@ -148,7 +147,7 @@ impl Seen {
             let first_weekday = person.locale.as_deref().map_or(Weekday::Mon, locale::first_weekday);
             Ok(Dated { days: figures(ctx).days(self.user.user_id, today).await?, today, first_weekday })
         };
-        self.days.get_or_try_init(read).await
+        self.days.get_or_init(read).await.as_ref().map_err(Fault::clone)
     }
 }
 

@@ -91,10 +91,11 @@ impl Bus {
         }
     }
 
-    /// Waits until what was published has left this process, which is about to end; not for long.
-    pub async fn flush(&self) {
-        if let Self::Redis(shared) = self {
-            shared.flush().await;
+    /// Waits until what was published has left this process, which is about to end; not for long. False: it has not.
+    pub async fn flush(&self) -> bool {
+        match self {
+            Self::InProcess { .. } => true,
+            Self::Redis(shared) => shared.flush().await,
         }
     }
 

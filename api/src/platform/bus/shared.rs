@@ -93,13 +93,15 @@ impl Shared {
         self.healthy.load(Ordering::Acquire)
     }
 
-    /// Waits until what was sent is published. A Redis that is away is not waited for.
-    pub(super) async fn flush(&self) {
+    /// Waits until what was sent is published; whether it was. A Redis that is away is not waited for.
+    pub(super) async fn flush(&self) -> bool {
         let (told, published) = oneshot::channel();
         let flush = async { self.outgoing.send(Outgoing::Flush(told)).await.is_ok() && published.await.is_ok() };
-        if !matches!(timeout(FLUSH, flush).await, Ok(true)) {
+        let published = matches!(timeout(FLUSH, flush).await, Ok(true));
+        if !published {
             tracing::warn!("Redis did not take the last hints: who waits for them looks by itself");
         }
+        published
     }
 }
 
@@ -130,18 +132,17 @@ async fn speak(
                 Outgoing::Flush(told) => flushed.push(told),
             }
         }
-        match pipeline.query_async::<()>(&mut connection).await {
+        if !pipeline.is_empty()
+            && let Err(cause) = pipeline.query_async::<()>(&mut connection).await
+        {
+            tracing::warn!(cause = %cause.category(), "Redis did not take a hint");
+            lost.store(true, Ordering::Release);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            continue;
+        }
+        for told in flushed {
             // Who waited may be gone.
-            Ok(()) => {
-                for told in flushed {
-                    let _ = told.send(());
-                }
-            }
-            Err(cause) => {
-                tracing::warn!(cause = %cause.category(), "Redis did not take a hint");
-                lost.store(true, Ordering::Release);
-                tokio::time::sleep(Duration::from_millis(100)).await;
-            }
+            let _ = told.send(());
         }
     }
 }

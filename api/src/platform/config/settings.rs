@@ -37,7 +37,7 @@ settings! {
         HOST => host: String = "127.0.0.1";
         /// The port to listen on; 0 takes a free one.
         PORT => port: u16 = "8000";
-        /// The port at which `spacedly worker` answers /health and /metrics; 0 takes a free one. Empty: it listens nowhere.
+        /// The port at which `spacedly worker` answers /health and /metrics; 0 takes a free one. Empty: it listens nowhere. (The image's health check asks PORT: give a worker in a container the same one.)
         WORKER_PORT => worker_port: Option<u16> = "";
         /// Where the embedded database, mailbox and generated secret lie.
         DATA_DIR => data_dir: PathBuf = "./data";
@@ -404,7 +404,7 @@ settings! {
         SOCKET_SUBSCRIPTIONS => subscriptions: usize = "10";
         /// Sockets and event streams of one person on one instance, reserved ones included.
         SOCKETS_PER_USER => per_user: usize = "20";
-        /// Sockets and event streams on one instance that nobody is logged in on, or not yet, from one address (of IPv6: from one /64).
+        /// Sockets and event streams on one instance that nobody is logged in on, from one address (of IPv6: from one /64), and as many sockets again that have not said yet who they are.
         SOCKETS_PER_ADDRESS => per_address: usize = "500";
         /// Bytes of a message on a socket.
         SOCKET_MESSAGE_LIMIT => message: usize = "64000";
