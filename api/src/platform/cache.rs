@@ -4,7 +4,8 @@
 //! fails is not kept.
 //!
 //! A value is kept under the number of its person's generation, which is taken before anything is read. A change gives
-//! the person another number, which nobody had before: what was begun earlier may still be stored, and is never found.
+//! the person another number, which nobody had before: what was begun earlier may still be stored, is never found, and is
+//! dropped when the next one is there.
 
 use std::{
     hash::Hash,
@@ -85,6 +86,8 @@ pub struct Kept {
 /// Values of people, each under a key of its own: which one it is of the person's.
 pub struct Cache<K, V> {
     values: future::Cache<(UserId, Generation, K), Result<Good<V>, Fault>>,
+    /// The generation of each value that was stored last: the one before it only takes room.
+    latest: sync::Cache<(UserId, K), Generation>,
     bus: Bus,
     clock: Clock,
     kept: Kept,
@@ -112,7 +115,8 @@ where
         // By the machine's clock, for room; what is good is told by ours, at every look.
         let values = future::Cache::builder().time_to_live(kept.longest.max(Duration::from_millis(1)));
         let values = values.max_capacity(kept.bytes).weigher(weigh).eviction_policy(EvictionPolicy::lru()).build();
-        Self { values, bus, clock, kept, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        let latest = sync::Cache::builder().max_capacity(PEOPLE).eviction_policy(EvictionPolicy::lru()).build();
+        Self { values, latest, bus, clock, kept, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
     }
 
     /// The value of a person, kept or computed. `compute` reads the database; it is dropped unused when the value is
@@ -127,7 +131,9 @@ where
         compute: impl Future<Output = Result<Computed<V>, Fault>>,
     ) -> Result<V, Fault> {
         let now = self.clock.now();
-        let key = (user, self.bus.generations().of(user), key);
+        let generation = self.bus.generations().of(user);
+        let whose = (user, key.clone());
+        let key = (user, generation, key);
         if let Some(Ok(good)) = self.values.get(&key).await
             && now < good.until
         {
@@ -145,7 +151,20 @@ where
         let entry = self.values.entry(key).or_insert_with_if(begin, over).await;
         let counter = if entry.is_fresh() { &self.misses } else { &self.hits };
         counter.fetch_add(1, Ordering::Relaxed);
+        if entry.is_fresh() {
+            self.forget_the_one_before(whose, generation).await;
+        }
         entry.into_value().map(|good| good.value)
+    }
+
+    /// Two that are computed at once may forget each other's: then one is computed again.
+    async fn forget_the_one_before(&self, whose: (UserId, K), generation: Generation) {
+        let before = self.latest.get(&whose).filter(|before| *before != generation);
+        self.latest.insert(whose.clone(), generation);
+        if let Some(before) = before {
+            let (user, key) = whose;
+            self.values.invalidate(&(user, before, key)).await;
+        }
     }
 
     /// How often a value was there, or was being computed for somebody else.
@@ -208,6 +227,18 @@ mod tests {
         bus.generations().end_all();
         assert_eq!((get(1, 1, 18).await, get(2, 1, 21).await), (18, 21));
         assert_eq!((cache.hits(), cache.misses()), (3, 9));
+    }
+
+    #[tokio::test]
+    async fn what_changes_all_the_time_takes_no_more_room() {
+        let (cache, bus, _) = cache();
+        for value in 0..1_000 {
+            assert_eq!(cache.get(user(1), 1, found(value)).await.expect("a value"), value);
+            assert_eq!(cache.get(user(2), 1, found(value)).await.expect("a value"), 0, "another person's stays");
+            bus.generations().end(user(1));
+        }
+        cache.values.run_pending_tasks().await;
+        assert_eq!(cache.values.entry_count(), 2);
     }
 
     #[tokio::test]
