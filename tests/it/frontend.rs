@@ -4,6 +4,7 @@
 use support::{
     both, postgres,
     process::{Process, root},
+    redis,
 };
 use tokio::sync::OnceCell;
 
@@ -30,7 +31,7 @@ fn start(folder: &std::path::Path, more: Vec<(&'static str, String)>) -> Process
 async fn browse(database: Option<String>) {
     built().await;
     let folder = tempfile::tempdir().expect("a folder");
-    let page = postgres::free_port();
+    let page = redis::quiet_port();
     let mut more =
         vec![("ALLOWED_ORIGINS", format!("http://127.0.0.1:{page}")), ("ACCESS_TOKEN_LIFETIME", "4s".to_owned())];
     more.extend(database.map(|database| ("DATABASE_URL", database)));

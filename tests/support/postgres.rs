@@ -91,7 +91,7 @@ fn start() -> Cluster {
     initdb.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync", "-D"]).arg(&data).current_dir(&folder);
     let made = as_owner(&mut initdb, owner).output().expect("initdb runs");
     assert!(made.status.success(), "initdb: {}", String::from_utf8_lossy(&made.stderr));
-    let port = free_port();
+    let port = crate::redis::quiet_port();
     // Durability is PostgreSQL's own business: what is tested here is ours, and a disk that syncs slows it down.
     let script = format!(
         "{}/postgres -D {data} -p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off \
@@ -141,9 +141,4 @@ fn as_owner(command: &mut Command, owner: Option<(u32, u32)>) -> &mut Command {
         Some((uid, gid)) => command.uid(uid).gid(gid),
         None => command,
     }
-}
-
-/// A port that nobody else takes by chance.
-pub fn free_port() -> u16 {
-    crate::redis::quiet_port()
 }

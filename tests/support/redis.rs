@@ -70,7 +70,8 @@ impl Redis {
     }
 }
 
-/// A free port below those that the system hands out: nobody takes it while this Redis is stopped for a while.
+/// A free port below those that the system hands out: nobody takes it before a server listens there, or while it is
+/// stopped for a while.
 pub fn quiet_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = 15_000 + (std::process::id() % 15_000) as u16;

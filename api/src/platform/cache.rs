@@ -131,9 +131,7 @@ where
         compute: impl Future<Output = Result<Computed<V>, Fault>>,
     ) -> Result<V, Fault> {
         let now = self.clock.now();
-        let generation = self.bus.generations().of(user);
-        let whose = (user, key.clone());
-        let key = (user, generation, key);
+        let key = (user, self.bus.generations().of(user), key);
         if let Some(Ok(good)) = self.values.get(&key).await
             && now < good.until
         {
@@ -152,18 +150,18 @@ where
         let counter = if entry.is_fresh() { &self.misses } else { &self.hits };
         counter.fetch_add(1, Ordering::Relaxed);
         if entry.is_fresh() {
-            self.forget_the_one_before(whose, generation).await;
+            self.forget_the_one_before(entry.key()).await;
         }
         entry.into_value().map(|good| good.value)
     }
 
     /// Two that are computed at once may forget each other's: then one is computed again.
-    async fn forget_the_one_before(&self, whose: (UserId, K), generation: Generation) {
-        let before = self.latest.get(&whose).filter(|before| *before != generation);
-        self.latest.insert(whose.clone(), generation);
+    async fn forget_the_one_before(&self, (user, generation, key): &(UserId, Generation, K)) {
+        let whose = (*user, key.clone());
+        let before = self.latest.get(&whose).filter(|before| before != generation);
+        self.latest.insert(whose, *generation);
         if let Some(before) = before {
-            let (user, key) = whose;
-            self.values.invalidate(&(user, before, key)).await;
+            self.values.invalidate(&(*user, before, key.clone())).await;
         }
     }
 

@@ -42,7 +42,7 @@ impl UserAnalytics {
     /// five minutes, but no longer than until the viewer changes something that it counts (an instance that fails right
     /// after a change may not be able to say so), a reminder becomes overdue, or their day ends.
     async fn analytics(&self, ctx: &Context<'_>) -> Walked<Analytics> {
-        let seen = Seen::of(self.0.clone());
+        let mut seen = Seen::of(self.0.clone());
         seen.read_selected(ctx).await;
         Walked(Analytics(Arc::new(seen)))
     }

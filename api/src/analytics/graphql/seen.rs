@@ -1,6 +1,6 @@
 //! What was read for one answer, each part once, so that the fields of one answer agree.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use async_graphql::{Context, InputType, SelectionField};
 use chrono::{NaiveDate, Weekday};
@@ -29,7 +29,7 @@ pub(super) struct Seen {
     tasks: OnceCell<Result<Arc<Tasks>, Fault>>,
     reminders: OnceCell<Result<Reminders, Fault>>,
     days: OnceCell<Result<Dated, Fault>>,
-    series: OnceLock<Vec<(String, Vec<SeriesBucket>)>>,
+    series: Vec<(String, Vec<SeriesBucket>)>,
 }
 
 /// As much of it as is in memory.
@@ -86,11 +86,11 @@ impl Seen {
     /// Nothing yet.
     pub(super) fn of(user: User) -> Self {
         let (tasks, reminders, days) = Default::default();
-        Self { user, tasks, reminders, days, series: OnceLock::new() }
+        Self { user, tasks, reminders, days, series: Vec::new() }
     }
 
     /// Reads what the field that is being resolved has selected. What failed its own fields tell.
-    pub(super) async fn read_selected(&self, ctx: &Context<'_>) {
+    pub(super) async fn read_selected(&mut self, ctx: &Context<'_>) {
         let wanted = Wanted::by(ctx.field());
         let tasks = async {
             if wanted.tasks {
@@ -102,21 +102,23 @@ impl Seen {
                 self.reminders(ctx).await.ok();
             }
         };
-        let series = async {
-            if wanted.days
-                && let Ok(days) = self.days(ctx).await
-            {
-                let whole = ctx.field();
-                let asked = whole.selection_set().filter(|field| field.name() == "series");
-                let series = asked.filter_map(|field| {
-                    let (from, to, by) = arguments(&field)?;
-                    let key = field.alias().unwrap_or(field.name()).to_owned();
-                    Some((key, days.series(from, to, by).ok()?))
-                });
-                self.series.get_or_init(|| series.collect());
+        let days = async {
+            if wanted.days {
+                self.days(ctx).await.ok();
             }
         };
-        tokio::join!(tasks, reminders, series);
+        tokio::join!(tasks, reminders, days);
+        let Some(days) = self.in_memory().days else { return };
+        let whole = ctx.field();
+        let asked = whole.selection_set().filter(|field| field.name() == "series");
+        let series: Vec<_> = asked
+            .filter_map(|field| {
+                let (from, to, by) = arguments(&field)?;
+                let key = field.alias().unwrap_or(field.name()).to_owned();
+                Some((key, days.series(from, to, by).ok()?))
+            })
+            .collect();
+        self.series = series;
     }
 
     /// What is in memory.
@@ -125,7 +127,7 @@ impl Seen {
             tasks: self.tasks.get().and_then(|tasks| tasks.as_deref().ok()),
             reminders: self.reminders.get().and_then(|reminders| reminders.as_ref().ok()),
             days: self.days.get().and_then(|days| days.as_ref().ok()),
-            series: self.series.get().map_or(&[], Vec::as_slice),
+            series: &self.series,
         }
     }
 
