@@ -3,6 +3,8 @@
 #   docker build -t spacedly .
 #   docker run --rm --read-only --cap-drop ALL -p 127.0.0.1:8000:8000 -v spacedly:/data spacedly
 #
+# With `worker` at the end it is a worker, which tells how it is at WORKER_PORT.
+#
 # It writes to /data alone. tests/deploy looks at every step here, and does them without a container engine.
 #
 # ENVIRONMENT is not set here and so is `development`: put `-e ENVIRONMENT=production` and what it asks for
@@ -58,11 +60,13 @@ COPY --from=builder /out/spacedly /usr/local/bin/spacedly
 # An empty volume takes this folder's owner.
 COPY --from=builder --chown=10001:10001 /out/data /data
 ENV HOST=0.0.0.0 \
-    DATA_DIR=/data
+    DATA_DIR=/data \
+    WORKER_PORT=8000
 USER 10001:10001
 WORKDIR /data
 VOLUME /data
 EXPOSE 8000
-# Asks http://HOST:PORT/health/ready of this very environment, and gives up by itself after 5 s.
-HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["spacedly", "healthcheck"]
+# Asks /health/live at PORT of this very environment, or at WORKER_PORT, and gives up by itself after 5 s. Not whether
+# it is ready: starting a container anew mends no database that is away.
+HEALTHCHECK --interval=10s --timeout=6s --start-period=30s --retries=3 CMD ["spacedly", "healthcheck", "--live"]
 ENTRYPOINT ["spacedly"]

@@ -3,8 +3,6 @@
 use std::{path::Path, sync::Arc};
 
 use chrono::TimeDelta;
-use migration::{Migrator, MigratorTrait};
-use sea_orm::{DatabaseConnection, DbErr};
 use secrecy::ExposeSecret;
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -26,6 +24,7 @@ use crate::{
         limiter::Limiter,
         mail::Mailer,
         metrics::Metrics,
+        migrations,
         push::{self, Pusher},
         random::Random,
         secret::{Secrets, hex},
@@ -122,9 +121,28 @@ impl App {
     /// What the database said.
     pub async fn migrate(&self) -> Result<(), String> {
         let taking_turns = self.platform.db.take_turns_to_migrate().await?;
-        let migrated = migrate(self.platform.db.for_migrations()).await;
+        let migrated = migrations::up(self.platform.db.for_migrations()).await;
         taking_turns.end().await;
-        migrated.map_err(|e| format!("a migration failed: {e}"))
+        migrated
+    }
+
+    /// Takes the last migration back.
+    ///
+    /// # Errors
+    /// What the database said; or that a newer release was here.
+    pub async fn migrate_down(&self) -> Result<(), String> {
+        let taking_turns = self.platform.db.take_turns_to_migrate().await?;
+        let migrated = migrations::down(self.platform.db.for_migrations()).await;
+        taking_turns.end().await;
+        migrated
+    }
+
+    /// The migrations, and where each stands: Applied, Pending, or Newer than this release.
+    ///
+    /// # Errors
+    /// What the database said.
+    pub async fn migrations(&self) -> Result<Vec<(String, &'static str)>, String> {
+        migrations::status(self.platform.db.for_migrations()).await
     }
 
     /// The schema over all parts.
@@ -158,15 +176,6 @@ impl App {
             socket_slots: Arc::new(Semaphore::new(config.limits.connections)),
         }
     }
-}
-
-/// One by one, each of them whole.
-async fn migrate(db: &DatabaseConnection) -> Result<(), DbErr> {
-    for _ in Migrator::get_pending_migrations(db).await? {
-        Migrator::up(db, Some(1)).await?;
-        crash::point("migration");
-    }
-    Ok(())
 }
 
 /// By how much a fault run moves the clock on.

@@ -1,13 +1,20 @@
-//! Our own accept loop around poem's endpoint: no delay, a time for headers, a cap on connections, and an end that
-//! waits for what runs.
+//! Our own accept loop around poem's endpoint: no delay, a time for headers and for reading answers, a cap on
+//! connections, and an end that waits for what runs.
+//! Promise: nobody holds a connection for long who neither asks nor reads. So HTTP/1.1 alone is spoken, as proxies do
+//! to what is behind them and browsers where there is no TLS: one of HTTP/2 lasts for as long as it answers pings.
 
-use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
-
-use hyper::body::Incoming;
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::conn::auto,
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
+
+use hyper::{body::Incoming, server::conn::http1};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use poem::{
     Addr, EndpointExt, IntoEndpoint,
     endpoint::DynEndpoint,
@@ -151,14 +158,13 @@ async fn serve_connection(
 ) {
     // Answers are small and written at once: waiting to fill a packet only delays them.
     let _ = socket.set_nodelay(true);
-    // hyper's own timer begins with the first byte: a client that says nothing at all would stay.
-    if !matches!(tokio::time::timeout(config.limits.header_timeout, socket.readable()).await, Ok(Ok(()))) {
-        return;
-    }
     let cut = http::Cut::default();
     let cut_by_request = cut.clone();
+    let has_asked = Arc::new(AtomicBool::new(false));
+    let asks = has_asked.clone();
     let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
         let endpoint = endpoint.clone();
+        asks.store(true, Ordering::Relaxed);
         request.extensions_mut().insert(cut_by_request.clone());
         async move {
             let parts =
@@ -170,16 +176,12 @@ async fn serve_connection(
             Ok::<hyper::Response<_>, Infallible>(response.into())
         }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(config.limits.header_timeout).max_buf_size(64 * 1024);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(100)
-        .max_header_list_size(32 * 1024)
-        .keep_alive_interval(Duration::from_secs(30))
-        .keep_alive_timeout(Duration::from_secs(20));
-    let connection = builder.serve_connection_with_upgrades(TokioIo::new(socket), service);
+    let mut builder = http1::Builder::new();
+    // hyper's time for headers begins with the connection, and again with the end of each answer: it is also how long a
+    // connection is kept between two requests, which must be longer than a proxy keeps it.
+    builder.timer(TokioTimer::new()).header_read_timeout(config.limits.keep_alive).max_buf_size(64 * 1024);
+    let socket = http::Impatient::new(socket, has_asked, config.limits.header_timeout, config.sockets.write_timeout);
+    let connection = builder.serve_connection(TokioIo::new(socket), service).with_upgrades();
     tokio::pin!(connection);
     tokio::select! {
         _ = &mut connection => return,

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use entity::idempotency_key;
+use futures_util::future::BoxFuture;
 use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
 use tokio_util::sync::CancellationToken;
 
@@ -31,8 +32,9 @@ pub async fn run(app: Arc<App>, stop: CancellationToken) {
 /// Sweeps now and then. Every sweep may run on several instances at once: it only deletes what is past its time.
 async fn keep_house(platform: &Platform, stop: CancellationToken) {
     loop {
-        if let Err(fault) = sweep(platform).await {
-            tracing::warn!(?fault, "the housekeeping failed; it is tried again");
+        // What fails is told there, and tried again. A sweep that is left in the middle goes on next time.
+        if stop.run_until_cancelled(sweep(platform)).await.is_none() {
+            return;
         }
         let wait = SWEEP_EVERY.mul_f64(platform.random.jitter(0.2));
         if stop.run_until_cancelled(platform.clock.sleep(wait)).await.is_none() {
@@ -41,15 +43,29 @@ async fn keep_house(platform: &Platform, stop: CancellationToken) {
     }
 }
 
-/// Forgets what is past its time.
+/// Forgets what is past its time. What cannot be forgotten in one room keeps no other from it.
 ///
 /// # Errors
-/// When the database fails.
+/// When the database fails: the first fault.
 pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
-    notifications::sweep(platform).await?;
-    accounts::sweep(platform).await?;
-    tasks::sweep(platform).await?;
-    attachments::sweep(platform).await?;
+    let rooms: [(&str, BoxFuture<'_, Result<(), Fault>>); 5] = [
+        ("notifications", Box::pin(notifications::sweep(platform))),
+        ("accounts", Box::pin(accounts::sweep(platform))),
+        ("tasks", Box::pin(tasks::sweep(platform))),
+        ("attachments", Box::pin(attachments::sweep(platform))),
+        ("idempotency keys", Box::pin(sweep_keys(platform))),
+    ];
+    let mut outcome = Ok(());
+    for (room, sweep) in rooms {
+        if let Err(fault) = sweep.await {
+            tracing::warn!(room, ?fault, "the housekeeping failed; it is tried again");
+            outcome = outcome.and(Err(fault));
+        }
+    }
+    outcome
+}
+
+async fn sweep_keys(platform: &Platform) -> Result<(), Fault> {
     let lifetime = span(platform.config.limits.idempotency_lifetime);
     let forgotten = idempotency_key::Column::CreatedAt.lt(platform.clock.now() - lifetime);
     platform

@@ -24,6 +24,7 @@ mod m20261121_000018_create_push_subscriptions;
 mod m20261121_000019_hold_and_digest;
 mod m20261121_000020_sum_completions;
 mod m20261121_000021_index_dead_jobs;
+mod m20261122_000022_index_deleted_tasks;
 
 /// All migrations, oldest first.
 pub struct Migrator;
@@ -53,6 +54,7 @@ impl MigratorTrait for Migrator {
             Box::new(m20261121_000019_hold_and_digest::Migration),
             Box::new(m20261121_000020_sum_completions::Migration),
             Box::new(m20261121_000021_index_dead_jobs::Migration),
+            Box::new(m20261122_000022_index_deleted_tasks::Migration),
         ];
         all.into_iter().map(|migration| Box::new(Whole(migration)) as Box<dyn MigrationTrait>).collect()
     }

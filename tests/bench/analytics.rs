@@ -10,7 +10,7 @@ use sea_orm::{ConnectionTrait, DatabaseBackend};
 use spacedly::analytics::streak::streak;
 use support::{Database, Json, Person, Server, json};
 
-use crate::median;
+use crate::{median, verdict};
 
 const FEW: u64 = 100;
 const UNCACHED: f64 = 3.0;
@@ -23,15 +23,12 @@ const WHOLE: &str = "query($from: Date!, $to: Date!) { viewer { analytics {
     daily { date completed } weekly { startsOn completed } categories { category count share } completionRate
     streak { active longest startedOn endsOn } series(from: $from, to: $to, by: MONTH) { startsOn completed } } } }";
 
-pub async fn run(many: u64, rounds: u64) {
-    let mut missed = streak_of_ten_years();
+pub async fn run(many: u64, rounds: u64) -> bool {
+    let mut met = streak_of_ten_years();
     for database in [Database::Sqlite, Database::Postgres] {
-        missed |= on(database, many, rounds).await;
+        met &= on(database, many, rounds).await;
     }
-    if missed && !cfg!(debug_assertions) {
-        println!("analytics: a goal was missed");
-        std::process::exit(1);
-    }
+    met
 }
 
 fn streak_of_ten_years() -> bool {
@@ -43,15 +40,9 @@ fn streak_of_ten_years() -> bool {
         began.elapsed().as_secs_f64() * 1_000.0
     });
     let took = median(times.collect());
-    println!(
-        "analytics: the streak of {DAYS} days takes {took:.4} ms (median of 100), goal 5: {}",
-        verdict(took <= 5.0)
-    );
-    took > 5.0
-}
-
-fn verdict(met: bool) -> &'static str {
-    if met { "met" } else { "MISSED" }
+    let met = took <= 5.0;
+    println!("analytics: the streak of {DAYS} days takes {took:.4} ms (median of 100), goal 5: {}", verdict(met));
+    met
 }
 
 /// Somebody, and how much they have.
@@ -77,7 +68,7 @@ async fn on(database: Database, many: u64, rounds: u64) -> bool {
     let db = server.app.platform.db.for_migrations();
     let settle = if db.get_database_backend() == DatabaseBackend::Postgres { "VACUUM ANALYZE" } else { "ANALYZE" };
     db.execute_unprepared(settle).await.expect("settled");
-    let mut missed = false;
+    let mut met = true;
     for (other, what, promised) in
         [(&lots, "over ten years", true), (&dense, "within a year", true), (&hoard, "and as many tasks", false)]
     {
@@ -92,7 +83,7 @@ async fn on(database: Database, many: u64, rounds: u64) -> bool {
         println!(
             "analytics {database:?} uncached: {FEW} completions {small:.2} ms, {many} {what} {large:.2} ms, ratio {ratio:.2} (medians of {rounds}, in turns), goal {UNCACHED}: {judged}"
         );
-        missed |= promised && ratio > UNCACHED;
+        met &= !promised || ratio <= UNCACHED;
     }
     let (mut names, mut kept) = (Vec::new(), Vec::new());
     for _ in 0..rounds * 5 {
@@ -106,9 +97,9 @@ async fn on(database: Database, many: u64, rounds: u64) -> bool {
         rounds * 5,
         verdict(ratio <= KEPT)
     );
-    missed |= ratio > KEPT;
+    met &= ratio <= KEPT;
     server.finish().await;
-    missed
+    met
 }
 
 async fn uncached(server: &Server, person: &Person) -> f64 {

@@ -9,11 +9,11 @@ use spacedly::{
 };
 use support::{Database, Server};
 
-use crate::percentile;
+use crate::{percentile, verdict};
 
 const GOAL_MS: f64 = 20.0;
 
-pub async fn run(random: u64) {
+pub async fn run(random: u64) -> bool {
     let server = Server::start_plain(Database::Sqlite, &[("LOG", "off"), ("DOCUMENT_CACHE", "0")]).await;
     let edge = server.app.edge(server.port, Default::default());
     let mut documents = bombs();
@@ -37,16 +37,18 @@ pub async fn run(random: u64) {
         }
     }
     times.sort_by(f64::total_cmp);
+    let met = slowest.0 <= GOAL_MS;
     println!(
         "guard: n={} documents of at most 15 kB, p50 {:.3} ms, p99 {:.2} ms, most {:.2} ms, goal {GOAL_MS} ms: {}",
         times.len(),
         percentile(&times, 0.5),
         percentile(&times, 0.99),
         slowest.0,
-        if slowest.0 <= GOAL_MS { "met" } else { "MISSED" }
+        verdict(met)
     );
     println!("guard: the slowest begins {:?}", slowest.1.chars().take(160).collect::<String>());
     server.finish().await;
+    met
 }
 
 fn bombs() -> Vec<String> {
@@ -60,6 +62,12 @@ fn bombs() -> Vec<String> {
         bomb.push_str(&format!(" fragment F{levels} on Query {{ __typename }}"));
         documents.push(bomb);
     }
+    // Many operations, each of them within the limits.
+    let doubling: String =
+        (0..5).map(|n| format!(" fragment F{n} on User {{ ...F{next} ...F{next} }}", next = n + 1)).collect();
+    let operations: String = (0..90).map(|n| format!("query A{n} {{ viewer {{ ...F0 }} }} ")).collect();
+    let leaf = format!(" fragment F5 on User {{ {} }}", "id ".repeat(62));
+    documents.push(format!("{operations}query Z {{ __typename }}{doubling}{leaf}"));
     // Just within the limits: as many fields as are let through, all the same or all different.
     documents.push(format!("{{ {} }} fragment F on Query {{ viewer {{ {} }} }}", "...F ".repeat(20), "id ".repeat(97)));
     documents.push(format!("{{ viewer {{ {} }} }}", "unreadNotificationCount ".repeat(600)));

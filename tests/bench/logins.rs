@@ -12,23 +12,19 @@ use std::{
 use futures_util::future::join_all;
 use support::{Client, json, postgres, process::Process, sessions::PASSWORD};
 
-use crate::percentile;
+use crate::{percentile, verdict};
 
 /// Logins at the same time.
 const STORM: usize = 200;
 /// People who query their tasks meanwhile.
 const READERS: usize = 8;
 
-pub async fn run(storms: u64) {
-    let mut missed = false;
+pub async fn run(storms: u64) -> bool {
+    let mut met = true;
     for database in [None, Some(postgres::cluster().database().await)] {
-        missed |= on(database, storms).await;
+        met &= on(database, storms).await;
     }
-    // A debug build is no measure.
-    if missed && !cfg!(debug_assertions) {
-        println!("logins: a goal was missed");
-        std::process::exit(1);
-    }
+    met
 }
 
 async fn on(database: Option<String>, storms: u64) -> bool {
@@ -82,9 +78,9 @@ async fn on(database: Option<String>, storms: u64) -> bool {
     println!(
         "logins {name}: {storms} × {STORM} at once: {opened} opened, {limited} RATE_LIMITED, {failed} failed; {} task queries p50 {p50:.1} p99 {p99:.1} most {most:.1} ms (goal p99 300); memory {megabytes:.0} MB (goal 300): {}",
         took.len(),
-        if met { "met" } else { "MISSED" }
+        verdict(met)
     );
-    !met
+    met
 }
 
 async fn read(client: Client, token: String, over: Arc<AtomicBool>) -> Vec<f64> {

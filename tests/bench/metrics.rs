@@ -1,4 +1,5 @@
 //! What it costs to count a request, and to read the metrics while a million jobs wait for another day.
+//! Goal: they are read in less than 50 ms.
 
 use std::time::{Duration, Instant};
 
@@ -6,15 +7,18 @@ use hyper::StatusCode;
 use spacedly::platform::metrics::{Answered, Metrics};
 use support::{Database, Server};
 
-use crate::{claims::wait_for_another_day, median, percentile};
+use crate::{claims::wait_for_another_day, median, percentile, verdict};
+
+const GOAL_MS: f64 = 50.0;
 
 /// Threads that count at the same time.
 const THREADS: usize = 2;
 /// How often each does.
 const COUNTED: u32 = 1_000_000;
 
-pub async fn run(pending: u64, reads: u64) {
+pub async fn run(pending: u64, reads: u64) -> bool {
     counting();
+    let mut met = true;
     for database in [Database::Sqlite, Database::Postgres] {
         let server = Server::start_plain(database, &[("LOG", "off"), ("METRICS_QUEUE_EVERY", "0s")]).await;
         let (without, _) = reading(&server, reads).await;
@@ -22,10 +26,13 @@ pub async fn run(pending: u64, reads: u64) {
         let (with, longest) = reading(&server, reads).await;
         println!(
             "metrics {database:?}: read in {without:.2} ms, beside {pending} jobs that wait for another day in {with:.2} ms \
-             (medians of {reads}, 99 % below {longest:.2} ms; goal: below 50 ms)"
+             (medians of {reads}, 99 % below {longest:.2} ms), goal {GOAL_MS} ms: {}",
+            verdict(with < GOAL_MS)
         );
+        met &= with < GOAL_MS;
         server.finish().await;
     }
+    met
 }
 
 /// The milliseconds of a look at everything: the median, and what nearly all are below.

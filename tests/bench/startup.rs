@@ -1,4 +1,4 @@
-//! Binary size, start to first answer, idle memory: of the program as a process.
+//! Binary size, start to first answer, idle memory: of the program as a process. Figures to look at, without a goal.
 
 use std::{
     io::{Read, Write},

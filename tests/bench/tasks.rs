@@ -7,20 +7,17 @@ use std::time::Instant;
 use sea_orm::{ConnectionTrait, DatabaseBackend};
 use support::{Client, Database, Json, Person, Server, json};
 
-use crate::median;
+use crate::{median, verdict};
 
 const GOAL: f64 = 2.0;
 const FEW: u64 = 100;
 
-pub async fn run(many: u64, rounds: u64) {
-    let mut missed = false;
+pub async fn run(many: u64, rounds: u64) -> bool {
+    let mut met = true;
     for database in [Database::Sqlite, Database::Postgres] {
-        missed |= on(database, many, rounds).await;
+        met &= on(database, many, rounds).await;
     }
-    if missed && !cfg!(debug_assertions) {
-        println!("tasks: a goal was missed");
-        std::process::exit(1);
-    }
+    met
 }
 
 async fn on(database: Database, many: u64, rounds: u64) -> bool {
@@ -36,7 +33,7 @@ async fn on(database: Database, many: u64, rounds: u64) -> bool {
         "tasks {database:?}: {FEW} against {many} tasks, others {}; filled in {took} s; medians of {rounds}, in turns",
         many * 10
     );
-    let mut missed = false;
+    let mut met = true;
     for case in cases() {
         let (mut small, mut large) = (Vec::new(), Vec::new());
         let variables = [case.variables(&server, &few, FEW).await, case.variables(&server, &lots, many).await];
@@ -46,16 +43,12 @@ async fn on(database: Database, many: u64, rounds: u64) -> bool {
         }
         let (small, large) = (median(small), median(large));
         let ratio = large / small;
-        let verdict = match (case.promised, ratio <= GOAL) {
-            (true, true) => "met",
-            (true, false) => "MISSED",
-            (false, _) => "not promised",
-        };
-        println!("tasks {database:?} {}: {small:.2} ms against {large:.2} ms, ratio {ratio:.2}: {verdict}", case.name);
-        missed |= case.promised && ratio > GOAL;
+        let judged = if case.promised { verdict(ratio <= GOAL) } else { "not promised" };
+        println!("tasks {database:?} {}: {small:.2} ms against {large:.2} ms, ratio {ratio:.2}: {judged}", case.name);
+        met &= !case.promised || ratio <= GOAL;
     }
     server.finish().await;
-    missed
+    met
 }
 
 struct Case {

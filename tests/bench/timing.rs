@@ -9,27 +9,23 @@ use sea_orm::{ActiveValue::Set, EntityTrait};
 use support::{Database, Json, Server, json};
 use uuid::Uuid;
 
-use crate::median;
+use crate::{median, verdict};
 
 const GOAL_MS: f64 = 2.0;
 
-pub async fn run(pairs: u64) {
-    let mut missed = false;
+pub async fn run(pairs: u64) -> bool {
+    let mut met = true;
     for database in [Database::Sqlite, Database::Postgres] {
-        missed |= on(database, pairs).await;
+        met &= on(database, pairs).await;
     }
-    // A debug build is no measure.
-    if missed && !cfg!(debug_assertions) {
-        println!("timing: a goal was missed");
-        std::process::exit(1);
-    }
+    met
 }
 
 async fn on(database: Database, pairs: u64) -> bool {
     let settings = [("PASSWORD_MEMORY_KIB", "19456"), ("PASSWORD_PASSES", "2")];
     let server = Server::start_plain(database, &settings).await;
     people(&server, pairs).await;
-    let mut missed = false;
+    let mut met = true;
     for (name, query) in [
         (
             "login",
@@ -65,14 +61,14 @@ async fn on(database: Database, pairs: u64) -> bool {
         }
         let (known, unknown) = (median(known), median(unknown));
         let apart = (known - unknown).abs();
-        let verdict = if apart <= GOAL_MS { "met" } else { "MISSED" };
         println!(
-            "timing {database:?} {name}: known {known:.2} ms, unknown {unknown:.2} ms (medians of {pairs} pairs), apart {apart:.2} ms, goal {GOAL_MS}: {verdict}"
+            "timing {database:?} {name}: known {known:.2} ms, unknown {unknown:.2} ms (medians of {pairs} pairs), apart {apart:.2} ms, goal {GOAL_MS}: {}",
+            verdict(apart <= GOAL_MS)
         );
-        missed |= apart > GOAL_MS;
+        met &= apart <= GOAL_MS;
     }
     server.finish().await;
-    missed
+    met
 }
 
 /// So many people, made in the database with the hash of one password.

@@ -24,6 +24,8 @@ use tokio::{
     net::TcpStream,
 };
 
+use crate::verdict;
+
 const CLIENTS: usize = 10;
 /// Bytes of a file.
 const FILE: usize = 10_000_000;
@@ -34,16 +36,12 @@ const PIECE: usize = 64 * 1_024;
 const CREATE: &str = "mutation($input: AttachmentsCreateInput!) { attachmentsCreate(input: $input) { attachments { id } userErrors { code } } }";
 
 /// Runs for so many seconds on each database.
-pub async fn memory(seconds: u64) {
-    let mut missed = false;
+pub async fn memory(seconds: u64) -> bool {
+    let mut met = true;
     for database in [None, Some(postgres::cluster().database().await)] {
-        missed |= on(database, seconds).await;
+        met &= on(database, seconds).await;
     }
-    // A debug build is no measure.
-    if missed && !cfg!(debug_assertions) {
-        println!("uploads: a goal was missed");
-        std::process::exit(1);
-    }
+    met
 }
 
 fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'static str, String)> {
@@ -99,9 +97,9 @@ async fn on(database: Option<String>, seconds: u64) -> bool {
         sent.load(Ordering::Relaxed) as f64 / 1e6 / took,
         idle as f64 / 1_024.0,
         most as f64 / 1_024.0,
-        if met { "met" } else { "MISSED" }
+        verdict(met)
     );
-    !met
+    met
 }
 
 fn body_of(task: &str, sample: &Sample) -> Vec<u8> {
@@ -141,8 +139,8 @@ async fn send(client: &Client, token: &str, task: &str, sample: &Sample) -> Json
 }
 
 /// What files that mean harm cost: all of them one after the other. Goal: less than 200 MB above idle.
-pub async fn hostile() {
-    let mut missed = false;
+pub async fn hostile() -> bool {
+    let mut all_met = true;
     for database in [None, Some(postgres::cluster().database().await)] {
         let name = if database.is_some() { "PostgreSQL" } else { "SQLite" };
         let folder = tempfile::tempdir().expect("a folder");
@@ -169,18 +167,16 @@ pub async fn hostile() {
         let refused = tokio::select! { refused = sending => refused, () = watch => unreachable!() };
         let grown = (most - idle) as f64 / 1_024.0;
         let met = grown < 200.0 && refused == all.len();
-        missed |= !met;
+        all_met &= met;
         println!(
             "hostile files {name}: {refused} of {} refused; memory idle {:.0} MB, most {:.0} MB: {grown:.0} MB more (goal 200): {}",
             all.len(),
             idle as f64 / 1_024.0,
             most as f64 / 1_024.0,
-            if met { "met" } else { "MISSED" }
+            verdict(met)
         );
     }
-    if missed && !cfg!(debug_assertions) {
-        std::process::exit(1);
-    }
+    all_met
 }
 
 async fn refused_in_the_end(client: &Client, token: &str, task: &str, sample: &Sample) -> bool {

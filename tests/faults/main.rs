@@ -3,6 +3,7 @@
 
 mod burst;
 mod digest;
+mod documents;
 mod files;
 mod ground;
 mod outage;
@@ -27,7 +28,7 @@ use support::{
     Client, Database, Server,
     analytics::{FOR_YEARS, fuzz},
     dice::Dice,
-    documents, postgres,
+    postgres,
     process::Process,
 };
 
@@ -75,18 +76,7 @@ fn main() {
                 }
                 true
             }
-            Some("documents") => {
-                for database in [Database::Sqlite, Database::Postgres] {
-                    let (began, count) = (Instant::now(), size(1, 20_000));
-                    let server = Server::start_plain(database, &FOR_YEARS).await;
-                    server.expect_dead_jobs();
-                    let codes = documents::fuzz(&server, count, number(2, 7)).await;
-                    let took = began.elapsed().as_secs();
-                    println!("documents {database:?}: n={count}, INTERNAL 0, panics 0, in {took} s: {codes:?}");
-                    server.finish().await;
-                }
-                true
-            }
+            Some("documents") => documents::run(size(1, 20_000), number(2, 7)).await,
             _ => {
                 eprintln!("{USAGE}");
                 false

@@ -1,5 +1,6 @@
 // The audits of graphql-http against a running server: does it speak GraphQL over HTTP?
-// Promise: a line per audit that is not ok, then one line of JSON with what passed and how many there are, by level.
+// Promise: a line per audit that is not ok, then a table and one line of JSON with what passed and how many there are,
+// by level. A level of which none ran has not passed.
 import { serverAudits } from 'graphql-http';
 
 import { urlFromCommandLine, why } from './spacedly.mjs';
@@ -27,6 +28,11 @@ for (const audit of serverAudits({ url, fetchFn })) {
   }
 }
 
+for (const [level, [ok, total]] of Object.entries(counts)) {
+  console.log(`${level.toUpperCase().padEnd(6)}  ${String(ok).padStart(3)} of ${String(total).padStart(3)} ok`);
+  if (total === 0) console.log(`not ok there is no audit of the level ${level}: graphql-http has changed`);
+}
 console.log(JSON.stringify(counts));
 const failed = ([ok, total]) => ok < total;
-process.exitCode = failed(counts.must) || failed(counts.should) ? 1 : 0;
+const absent = Object.values(counts).some(([, total]) => total === 0);
+process.exitCode = failed(counts.must) || failed(counts.should) || absent ? 1 : 0;

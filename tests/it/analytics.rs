@@ -211,7 +211,7 @@ both! {
         let series = |by: &str| format!("{by}: series(from: \"{}\", to: \"{day}\", by: {by}) {{ startsOn from to ...B }}", day - Days::new(40));
         let whole = format!(
             "totals {{ tasks tasksByStatus {{ todo inProgress completed __typename }} tasksByPriority {{ low medium high }} }}
-             daily {{ date ... on DayCount {{ done: completed }} }} weekly {{ startsOn completed }} categories {{ category count share }}
+             daily {{ date ... on DayCount {{ done: completed }} }} weekly {{ startsOn completed }} categories {{ category name count share }}
              completionRate streak {{ active longest startedOn endsOn }} {} {} {}",
             series("DAY"), series("WEEK"), series("MONTH"),
         );
@@ -229,6 +229,10 @@ both! {
             assert!(short.contains("\"completionRate\":"), "{short}");
             assert_eq!(short, ask("id").await, "{}", person.email);
         }
+        let named = |category: &str, name: Option<&str>| json!({ "category": category, "name": name });
+        let hers = figures(server, &ada, "categories { category name }").await["categories"].take();
+        assert!(hers.as_array().is_some_and(|all| all.contains(&named("work", Some("work")))), "{hers}");
+        assert_eq!(figures(server, &bob, "categories { category name }").await["categories"], json!([named("Uncategorized", None)]));
         // What is wrong with one series is told at its place, as the executor tells it.
         let wrong = format!("{{ viewer {{ analytics {{ fine: completionRate wrong: series(from: \"{day}\", to: \"2020-01-01\") {{ from }} }} }} }}");
         let answer = server.ask(&ada, &wrong, json!({})).await;

@@ -177,6 +177,38 @@ both! {
         }
     }
 
+    async fn an_upload_is_not_missed_by_whoever_subscribes_after_it(server) {
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Files").await;
+        let place = async || server.data(&ada, "{ viewer { storage { cursor } } }", json!({})).await["viewer"]["storage"]["cursor"].take();
+        let before = place().await;
+        let sample = Sample::new("notes.txt", "text/plain", b"Some notes.".to_vec());
+        let id = text(&send(server, &ada, &task, &[&sample]).await[0], "id");
+        ready(server, &ada, &id).await;
+        let follow = "subscription($after: Cursor) { attachmentEvents(after: $after) { cursor attachment { id status } } }";
+        let mut socket = server.socket(Some(&ada)).await;
+        socket.subscribe("1", follow, json!({ "after": before })).await;
+        let event = socket.next().await["payload"]["data"]["attachmentEvents"].take();
+        assert_eq!(event, json!({ "cursor": place().await, "attachment": { "id": id, "status": "READY" } }));
+    }
+
+    async fn what_is_deleted_frees_its_space_in_the_same_answer(server) {
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Files").await;
+        let sample = Sample::new("notes.txt", "text/plain", b"Some notes.".to_vec());
+        let mut kept = Vec::new();
+        for sent in send(server, &ada, &task, &[&sample, &sample]).await {
+            kept.push(ready(server, &ada, &text(&sent, "id")).await);
+        }
+        let delete = "mutation($id: ID!) { attachmentDelete(input: { id: $id }) { deletedAttachmentId user { storage { usedBytes } } userErrors { code } } }";
+        for (file, left) in kept.iter().zip([11.0, 0.0]) {
+            let gone = server.data(&ada, delete, json!({ "id": file["id"] })).await["attachmentDelete"].take();
+            assert_eq!((&gone["deletedAttachmentId"], gone["user"]["storage"]["usedBytes"].as_f64()), (&file["id"], Some(left)), "{gone}");
+        }
+        let wrong = server.data(&ada, delete, json!({ "id": "nonsense" })).await["attachmentDelete"].take();
+        assert_eq!((&wrong["user"], &wrong["userErrors"]), (&Json::Null, &json!([{ "code": "INVALID_ID" }])));
+    }
+
     async fn files_go_with_their_task_and_their_person(server, "UPLOAD_LIMIT" = "1000") {
         let (ada, bea) = (server.person("Ada").await, server.person("Bea").await);
         let sample = Sample::new("notes.txt", "text/plain", b"Some notes.".to_vec());
@@ -282,8 +314,8 @@ both! {
         uploads::send_avatar(server, ada, &text_file).await;
         server.jobs_are_done().await;
         assert_eq!(avatar().await["id"], second["id"], "what is no picture changes nothing");
-        let gone = server.data(ada, "mutation { avatarDelete { deleted userErrors { code } } }", json!({})).await;
-        assert_eq!(gone["avatarDelete"]["deleted"], true);
+        let gone = server.data(ada, "mutation { avatarDelete { deleted user { avatar { id } } userErrors { code } } }", json!({})).await;
+        assert_eq!(gone["avatarDelete"], json!({ "deleted": true, "user": { "avatar": null }, "userErrors": [] }));
         server.jobs_are_done().await;
         assert_eq!((files_left(server).await, uploads::used(server, ada).await), (0, (0, 0)));
     }

@@ -237,6 +237,7 @@ async fn told_when_it_was_lost(
         let said = String::from_utf8_lossy(&settled.stdout).into_owned();
         assert!(settled.status.success() && said.starts_with(count), "once, and then no more: {said}");
     }
+    assert!(next_sweep(&machine).await > later + TimeDelta::days(6), "files of after the backup are left for a week");
     let server = Process::start(&machine.settings_at(later));
     let client = Client::new(&server.address);
     let list = seen(&client, ada, 2).await;
@@ -259,6 +260,18 @@ async fn told_when_it_was_lost(
     assert_eq!(mails(&client, "Good Morning!").await, [], "the day is settled");
     assert_eq!(mails(&client, "Overdue").await, [], "what was overdue then is only shown");
     assert!(server.terminate());
+}
+
+/// When the bucket is looked through for what this machine's database does not know.
+async fn next_sweep(machine: &Machine) -> DateTime<Utc> {
+    use sea_orm::{ColumnTrait, EntityTrait, QueryFilter};
+    let sqlite = || format!("sqlite://{}", machine.data().join("spacedly.db").display());
+    let db = sea_orm::Database::connect(machine.database.clone().unwrap_or_else(sqlite)).await.expect("connected");
+    let sweeps = entity::job::Entity::find().filter(entity::job::Column::Kind.eq("storage.sweep")).all(&db).await;
+    db.close().await.expect("closed");
+    let sweeps = sweeps.expect("asked");
+    assert_eq!(sweeps.len(), 1, "it is planned once: {sweeps:?}");
+    sweeps[0].available_at
 }
 
 /// Nobody says anything: what the backup does not know of goes out once more, late and marked so.
@@ -294,7 +307,7 @@ async fn a_machine_is_lost_on_postgres() {
     a_machine_is_lost(Database::Postgres).await;
 }
 
-/// Files belong to a backup: each of which its database tells is in it, whatever is put and deleted meanwhile.
+/// Files belong to a backup, and the secret too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_backup_has_the_files_and_the_secret_and_is_not_written_over() {
     use support::files::Sample;
@@ -317,6 +330,77 @@ async fn a_backup_has_the_files_and_the_secret_and_is_not_written_over() {
     let got = support::uploads::get(&link).await;
     assert_eq!(got.body.as_ref(), b"Some notes.", "{}", got.text());
     assert!(server.terminate());
+}
+
+/// Each file of which its database tells is in a backup, whatever is put, processed and deleted while it is taken.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_of_a_busy_server_has_every_file_of_which_it_tells() {
+    use support::files::Sample;
+    let machine = Machine { folder: tempfile::tempdir().expect("a folder"), database: None };
+    // What the server held when the backup was taken is taken over once the lease ends.
+    let busy_settings = |machine: &Machine| {
+        let mut settings = machine.settings();
+        settings.extend([("UPLOAD_LIMIT", "100000".to_owned()), ("JOB_LEASE", "2s".to_owned())]);
+        settings
+    };
+    let server = Process::start(&busy_settings(&machine));
+    let client = Client::new(&server.address);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (token, task) = client.register_with_task("Ada").await;
+    let busy = |number: usize| {
+        let (client, token, task, stop) = (&client, &token, &task, &stop);
+        async move {
+            let sample = Sample::new("notes.txt", "text/plain", format!("Some notes of {number}.").into_bytes());
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                let file = put(client, token, task, &sample).await;
+                let delete = "mutation($id: ID!) { attachmentDelete(input: { id: $id }) { userErrors { message } } }";
+                data(client, token, delete, json!({ "id": file })).await;
+            }
+        }
+    };
+    let backups = async {
+        let mut made = Vec::new();
+        for number in 0..8 {
+            let backup = machine.folder.path().join(format!("backup{number}"));
+            let (settings, path) = (machine.settings(), backup.display().to_string());
+            let taken = tokio::task::spawn_blocking(move || {
+                Command::new(binary()).env_clear().envs(settings).args(["backup", &path]).output().expect("it runs")
+            });
+            let taken = taken.await.expect("it runs");
+            assert!(taken.status.success(), "{}", String::from_utf8_lossy(&taken.stderr));
+            made.push(backup);
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        made
+    };
+    let (backups, ..) = tokio::join!(backups, busy(0), busy(1), busy(2), busy(3));
+    assert!(server.terminate());
+
+    let mut seen = 0;
+    for backup in backups {
+        let restored = restore(Database::Sqlite, &backup).await;
+        let server = Process::start(&busy_settings(&restored));
+        let client = Client::new(&server.address);
+        let query = format!(
+            "{{ node(id: \"{task}\") {{ ... on Task {{ attachments {{ nodes {{ status rejection downloadUrl }} }} }} }} }}"
+        );
+        let files = until("all to be processed", || async {
+            let files = data(&client, &token, &query, json!({})).await["node"]["attachments"]["nodes"].take();
+            // One that was never put waits for its person.
+            let files: Vec<Json> =
+                files.as_array()?.iter().filter(|file| file["status"] != "PENDING").cloned().collect();
+            files.iter().all(|file| file["status"] != "PROCESSING").then_some(files)
+        })
+        .await;
+        for file in files {
+            assert_eq!(file["status"], "READY", "{file}");
+            let got = support::uploads::get(&file["downloadUrl"]).await;
+            assert!(got.text().starts_with("Some notes of"), "{file}: {}", got.text());
+            seen += 1;
+        }
+        assert!(server.terminate());
+    }
+    assert!(seen > 0, "no backup was taken while there was a file");
 }
 
 /// Puts a file by a signed URL, and waits until it is ready.

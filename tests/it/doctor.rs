@@ -81,6 +81,7 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
     let folder = tempfile::tempdir().expect("a folder");
     let (redis, smtp) = (Redis::start(), Script::start(&["smtp.mjs", "hunter22"]));
     let (files, of_files) = store().await;
+    redis_user_without_scripts(&redis, "scriptless");
     let mail = |password: &str| format!("smtp://spacedly:{password}@127.0.0.1:{}", smtp.1["port"]);
     let mut good: Settings = vec![
         ("DATA_DIR", folder.path().display().to_string()),
@@ -103,6 +104,9 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
         "tables: all",
         "redis: version",
         "redis: what is published is heard",
+        "redis: scripts run",
+        "database: each `serve` and each `worker` takes up to 16 connections",
+        "metrics: /metrics is open",
         "files: put into spacedly-files",
         "files: a signed URL takes an upload",
         "files: pages of http://localhost:8080 may upload (CORS)",
@@ -126,6 +130,14 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
             vec![PLAIN, "FAIL redis: it cannot be used"],
         ),
         (vec![("SMTP_URL", mail("wrong"))], vec![PLAIN, "FAIL mail: the mail server cannot be used"]),
+        (
+            vec![("REDIS_URL", redis.url().replace("redis://", "redis://scriptless:hunter22@"))],
+            vec![PLAIN, "FAIL redis: scripts do not run (NOPERM)"],
+        ),
+        (
+            vec![("TRUSTED_DOCUMENTS", folder.path().join("none.json").display().to_string())],
+            vec![PLAIN, "FAIL documents: TRUSTED_DOCUMENTS "],
+        ),
         (
             vec![("SMTP_URL", format!("smtps://spacedly:hunter22@{closed}"))],
             vec!["FAIL mail: the mail server cannot be used"],
@@ -173,6 +185,17 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
     files.finish().await;
 }
 
+/// Somebody with the password `hunter22` who may do everything else in Redis.
+fn redis_user_without_scripts(redis: &Redis, name: &str) {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(("127.0.0.1", redis.port)).expect("it listens");
+    let command = format!("ACL SETUSER {name} on >hunter22 ~* &* +@all -@scripting\r\n");
+    stream.write_all(command.as_bytes()).expect("sent");
+    let mut answer = [0; 5];
+    stream.read_exact(&mut answer).expect("answered");
+    assert_eq!(&answer, b"+OK\r\n", "{name} is made");
+}
+
 /// A file that is no database.
 fn files_that_is_none(folder: &std::path::Path) -> String {
     let path = folder.join("none.db");
@@ -197,16 +220,42 @@ async fn tables_that_are_too_old_or_too_new_are_told() {
         finds(&settings, &with(no_redis, &format!("warn tables: {all} of {all} migrations are not applied"))).await;
         Migrator::up(&db, None).await.expect("up");
         finds(&settings, no_redis).await;
+        db.execute_unprepared(OF_TOMORROW).await.expect("written");
+        finds(&settings, &with(no_redis, "warn tables: 1 migrations were applied by a newer release")).await;
+        db.execute_unprepared("DELETE FROM seaql_migrations WHERE version LIKE 'm9%'").await.expect("deleted");
         Migrator::down(&db, Some(1)).await.expect("down");
         finds(&settings, &with(no_redis, &format!("warn tables: 1 of {all} migrations are not applied"))).await;
-        db.execute_unprepared(
-            "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m99999999_000001_of_tomorrow', 0)",
-        )
-        .await
-        .expect("written");
+        db.execute_unprepared(OF_TOMORROW).await.expect("written");
         finds(&settings, &with(no_redis, "FAIL tables: 1 migrations were applied by a newer release")).await;
         db.close().await.expect("closed");
     }
+}
+
+const OF_TOMORROW: &str =
+    "INSERT INTO seaql_migrations (version, applied_at) VALUES ('m99999999_000001_of_tomorrow', 0)";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_user_who_may_not_make_or_change_the_tables_is_told() {
+    let url = postgres::cluster().empty_database().await;
+    let db = Connection::connect(url.clone()).await.expect("connected");
+    for statement in ["CREATE ROLE doctor_guest LOGIN", "REVOKE CREATE ON SCHEMA public FROM PUBLIC"] {
+        db.execute_unprepared(statement).await.expect(statement);
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let settings: Settings = vec![
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("DATABASE_URL", url.replace("postgres@", "doctor_guest@")),
+    ];
+    const NO_REDIS: &str = "warn redis: REDIS_URL is not set";
+    finds(&settings, &[NO_REDIS, "warn tables: ", "FAIL tables: the user of DATABASE_URL may not make any"]).await;
+    Migrator::up(&db, None).await.expect("up");
+    finds(&settings, &[NO_REDIS, "FAIL database: 127.0.0.1:"]).await;
+    db.execute_unprepared("GRANT SELECT ON seaql_migrations TO doctor_guest").await.expect("granted");
+    finds(&settings, &[NO_REDIS, "FAIL tables: the user of DATABASE_URL may not read and change them"]).await;
+    let all = "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO doctor_guest";
+    db.execute_unprepared(all).await.expect("granted");
+    finds(&settings, &[NO_REDIS]).await;
+    db.close().await.expect("closed");
 }
 
 fn with<'a>(some: &[&'a str], one_more: &'a str) -> Vec<&'a str> {

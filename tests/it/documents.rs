@@ -82,6 +82,22 @@ both! {
         assert_eq!(still.json()["data"]["viewer"]["name"], "Ada", "who is not logged in pushes nothing of others out");
     }
 
+    async fn a_person_has_so_many_of_them_and_pushes_out_only_their_own(server, "PERSISTED_QUERIES_PER_USER" = "3") {
+        let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
+        post(server, Some(&ada), json!({ "query": NAME, "extensions": named(NAME) })).await;
+        let many = |n: usize| format!("{{ __typename }} # {n}");
+        // The one that is brought again is the youngest.
+        for n in [0, 1, 2, 0, 3, 4] {
+            post(server, Some(&eve), json!({ "query": many(n), "extensions": named(&many(n)) })).await;
+        }
+        for (n, kept) in [(0, true), (1, false), (2, false), (3, true), (4, true)] {
+            let answer = post(server, Some(&eve), json!({ "extensions": named(&many(n)) })).await;
+            assert_eq!(code(&answer) == "none", kept, "{n}");
+        }
+        let still = post(server, Some(&ada), json!({ "extensions": named(NAME) })).await;
+        assert_eq!(still.json()["data"]["viewer"]["name"], "Ada");
+    }
+
     async fn persisted_queries_can_be_turned_off(server, "PERSISTED_QUERIES" = "false") {
         let brought = post(server, None, json!({ "query": "{ __typename }", "extensions": named("{ __typename }") })).await;
         assert_eq!(brought.status, StatusCode::OK, "the document is there, its name does no harm");

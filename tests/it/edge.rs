@@ -1,7 +1,19 @@
 //! The edge: headers, origins, compression, health, pages, and the socket protocol's limits.
 
 use hyper::{Method, StatusCode};
-use support::{Socket, both, json, until};
+use support::{Server, Socket, both, json, until};
+
+/// Says this on a connection of its own. Gives what came until the server cut it.
+async fn until_cut(server: &Server, said: &str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut open = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.expect("connected");
+    open.write_all(said.as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    let ended = tokio::time::timeout(std::time::Duration::from_secs(20), open.read_to_end(&mut answer)).await;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(ended.is_ok(), "{said:?} holds a connection: {answer}");
+    answer
+}
 
 both! {
     async fn every_answer_carries_its_headers(server) {
@@ -31,6 +43,24 @@ both! {
         for (site, mode) in [("cross-site", "cors"), ("same-origin", "cors"), ("same-origin", "navigate"), ("none", "navigate")] {
             assert_eq!(ask(site, mode).await, StatusCode::OK, "{site} {mode}");
         }
+    }
+
+    async fn the_page_of_another_site_cannot_spend_an_export(server, "EXPORT_LIMIT" = "3") {
+        let ada = server.person("Ada").await;
+        let cookie = format!("accessToken={}", ada.token);
+        let ask = async |site: &str, mode: &str| {
+            let headers = [("cookie", cookie.as_str()), ("sec-fetch-site", site), ("sec-fetch-mode", mode)];
+            server.client.send(Method::GET, "/graphql/export", &headers, "").await
+        };
+        for (site, mode) in [("cross-site", "navigate"), ("cross-site", "no-cors"), ("same-site", "no-cors")] {
+            let refused = ask(site, mode).await;
+            assert_eq!((refused.status, &refused.json()["errors"][0]["extensions"]["code"]), (StatusCode::FORBIDDEN, &json!("FORBIDDEN")), "{site} {mode}");
+        }
+        // A link of a front end, of a page of the API, and an address that somebody wrote: all three were left.
+        for (site, mode) in [("same-site", "navigate"), ("same-origin", "navigate"), ("none", "navigate")] {
+            assert_eq!(ask(site, mode).await.status, StatusCode::OK, "{site} {mode}");
+        }
+        assert_eq!(ask("cross-site", "cors").await.status, StatusCode::TOO_MANY_REQUESTS, "who may read it may ask, too");
     }
 
     async fn only_allowed_origins_may_call_with_cookies(server) {
@@ -74,7 +104,9 @@ both! {
         assert_eq!((ready.status, ready.json()), (StatusCode::OK, json!({ "database": "ok", "bus": "ok", "mail": "ok", "server": "ok", "storage": "ok" })));
         let page = server.client.get("/").await;
         assert!(page.text().contains("Spacedly GraphiQL"));
-        assert!(page.header("content-security-policy").contains("script-src 'self'"));
+        let policy = page.header("content-security-policy");
+        assert!(policy.contains("script-src 'self'"), "{policy}");
+        assert!(!policy.contains("ws:") && !policy.contains("wss:"), "it holds tokens, and speaks to this server alone: {policy}");
         server.person("Ada").await;
         let list = server.client.send(Method::GET, "/dev/mailbox", &[("accept", "text/html")], "").await;
         assert!(list.text().contains("Your Spacedly code"), "{}", list.text());
@@ -139,6 +171,53 @@ both! {
         let mut rest = Vec::new();
         let ended = tokio::time::timeout(std::time::Duration::from_secs(10), slow.read_to_end(&mut rest)).await;
         assert!(ended.is_ok(), "the connection is cut");
+    }
+
+    async fn a_connection_that_asks_nothing_is_cut(server, "HEADER_TIMEOUT" = "1s", "KEEP_ALIVE_TIMEOUT" = "1s") {
+        let asked = "GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n";
+        let (again, preface) = (format!("{asked}GET /"), "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
+        let all = ["", "P", "PRI", "GET / HTTP/1.1\r\nhost: x\r\n", preface, &preface[..18], asked, &again];
+        let answers = futures_util::future::join_all(all.iter().map(|said| until_cut(server, said))).await;
+        for (said, answer) in all.iter().zip(&answers) {
+            let fits = match *said {
+                said if said.starts_with(asked) => answer.starts_with("HTTP/1.1 200"),
+                // HTTP/2 is not spoken: this is a request of a version that nobody knows.
+                said if said.starts_with("PRI *") => answer.is_empty() || answer.starts_with("HTTP/1.1 400"),
+                _ => answer.is_empty(),
+            };
+            assert!(fits, "{said:?}: {answer}");
+        }
+    }
+
+    /// A proxy asks again on a connection that it has kept for a while.
+    async fn a_connection_is_kept_for_the_next_request(server, "HEADER_TIMEOUT" = "200ms") {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut kept = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.expect("connected");
+        for _ in 0..2 {
+            kept.write_all(b"GET /health/live HTTP/1.1\r\nhost: x\r\n\r\n").await.expect("sent");
+            let mut answer = Vec::new();
+            while !answer.ends_with(b"ok") {
+                assert!(kept.read_buf(&mut answer).await.expect("read") > 0, "{}", String::from_utf8_lossy(&answer));
+            }
+            // Longer than the time for the first headers.
+            tokio::time::sleep(std::time::Duration::from_millis(600)).await;
+        }
+    }
+
+    async fn a_client_that_does_not_read_its_answers_is_cut(server, "SOCKET_WRITE_TIMEOUT" = "500ms", "HEADER_TIMEOUT" = "10m", "CONNECTION_LIMIT" = "1") {
+        use tokio::io::AsyncWriteExt;
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        // Little lies on the way then, and it does not take long to fill it.
+        socket.set_recv_buffer_size(4_096).expect("set");
+        let mut deaf = socket.connect(([127, 0, 0, 1], server.port).into()).await.expect("connected");
+        let large = "{__schema{types{name,description,fields{name,description,args{name,description}},inputFields{name,description},enumValues{name,description}}}}";
+        let ask = format!("GET /graphql?query={large} HTTP/1.1\r\nhost: x\r\n\r\n").replace('{', "%7B").replace('}', "%7D");
+        // Far more than lies on the way: some of it can never be written.
+        deaf.write_all(ask.repeat(200).as_bytes()).await.expect("sent");
+        // It has the only place there is, until it is cut.
+        let waited = tokio::time::timeout(std::time::Duration::from_secs(60), server.client.get("/health/live")).await;
+        assert_eq!(waited.expect("a place in time").status, StatusCode::OK);
+        drop(deaf);
     }
 
     async fn a_client_that_is_slow_with_its_body_is_told(server, "BODY_TIMEOUT" = "200ms") {

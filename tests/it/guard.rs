@@ -1,39 +1,92 @@
 //! The document guard: each limit at one less, at it, and one more; and what async-graphql lets through.
 
-use hyper::Method;
-use support::{Json, Server, both, json};
+use hyper::{Method, StatusCode};
+use support::{
+    Answer, Events, Json, Person, Server, both, json,
+    uploads::{multipart, post},
+};
 use url::form_urlencoded;
 
-async fn code(server: &Server, query: &str) -> Option<String> {
-    let answer = server.ask_as_nobody(query, json!({})).await;
+use crate::sse::Single;
+
+const JSON_TYPE: (&str, &str) = ("content-type", "application/json");
+
+fn code_of(answer: &Json) -> Option<String> {
     answer["errors"][0]["extensions"]["code"].as_str().map(str::to_owned)
 }
 
-/// The same by every transport.
-async fn codes(server: &Server, query: &str) -> Vec<(&'static str, Option<String>)> {
-    let first = |answer: &Json| answer["errors"][0]["extensions"]["code"].as_str().map(str::to_owned);
-    let url: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
-    let got = server.client.get(&format!("/graphql?{url}")).await.json();
-    let headers = [("content-type", "application/json"), ("accept", "text/event-stream")];
-    let body = json!({ "query": query }).to_string();
-    let mut events = server.client.events(Method::POST, "/graphql", &headers, body).await;
-    let (_, event) = events.event().await.expect("an event");
-    let mut socket = server.socket(None).await;
-    socket.subscribe("one", query, json!({})).await;
-    let message = socket.next().await;
-    let told = if message["type"] == "error" {
-        message["payload"][0]["extensions"]["code"].as_str().map(str::to_owned)
-    } else {
-        first(&message["payload"])
-    };
-    vec![("POST", code(server, query).await), ("GET", first(&got)), ("event stream", first(&event)), ("socket", told)]
+async fn code(server: &Server, query: &str) -> Option<String> {
+    code_of(&server.ask_as_nobody(query, json!({})).await)
+}
+
+/// Every way in.
+struct Ways<'s> {
+    server: &'s Server,
+    /// Files and reserved streams are for people.
+    ada: Person,
+    single: Single<'s>,
+    events: Events,
+}
+
+impl<'s> Ways<'s> {
+    async fn of(server: &'s Server) -> Self {
+        let ada = server.person("Ada").await;
+        let single = Single::reserve(server, &ada).await;
+        let events = single.opened().await;
+        Self { server, ada, single, events }
+    }
+
+    /// The code that a document is answered with, by each.
+    async fn codes(&mut self, query: &str) -> Vec<(&'static str, Option<String>)> {
+        let url: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
+        let got = self.server.client.get(&format!("/graphql?{url}")).await.json();
+        let body = json!({ "query": query });
+        let headers = [JSON_TYPE, ("accept", "text/event-stream")];
+        let mut events = self.server.client.events(Method::POST, "/graphql", &headers, body.to_string()).await;
+        let (_, event) = events.event().await.expect("an event");
+        let form = multipart(&body, &json!({}), &[]);
+        let sent = post(self.server, &self.ada, &[("graphql-require-preflight", "1")], form).await.json();
+        let posted = self.single.operate(json!("posted"), query, json!({})).await;
+        let posted = self.told(posted).await;
+        let gotten = self.single.operate_by_get("gotten", query).await;
+        let gotten = self.told(gotten).await;
+        vec![
+            ("POST", code(self.server, query).await),
+            ("GET", code_of(&got)),
+            ("event stream", code_of(&event)),
+            ("socket", self.on_a_socket(query).await),
+            ("multipart", code_of(&sent)),
+            ("POST for a reserved stream", posted),
+            ("GET for a reserved stream", gotten),
+        ]
+    }
+
+    async fn on_a_socket(&self, query: &str) -> Option<String> {
+        let mut socket = self.server.socket(None).await;
+        socket.subscribe("one", query, json!({})).await;
+        let message = socket.next().await;
+        if message["type"] == "error" {
+            return message["payload"][0]["extensions"]["code"].as_str().map(str::to_owned);
+        }
+        code_of(&message["payload"])
+    }
+
+    /// What is refused is told at once, what runs on the reserved stream.
+    async fn told(&mut self, answer: Answer) -> Option<String> {
+        if answer.status != StatusCode::ACCEPTED {
+            return code_of(&answer.json());
+        }
+        let next = self.events.expect("next").await;
+        self.events.expect("complete").await;
+        code_of(&next["payload"])
+    }
 }
 
 /// What the guard says of documents of sizes around a limit.
-async fn around(server: &Server, what: &str, limit: usize, document: impl Fn(usize) -> String) {
+async fn around(ways: &mut Ways<'_>, what: &str, limit: usize, document: impl Fn(usize) -> String) {
     for (size, refused) in [(limit - 1, false), (limit, false), (limit + 1, true)] {
         let document = document(size);
-        for (transport, code) in codes(server, &document).await {
+        for (transport, code) in ways.codes(&document).await {
             let told = code.as_deref() == Some("QUERY_TOO_COMPLEX");
             assert_eq!(told, refused, "{what} by {transport}: {size} of {limit}: {code:?} {document}");
         }
@@ -61,28 +114,73 @@ fn deep(levels: usize) -> String {
 }
 
 both! {
-    async fn each_limit_holds_to_the_one(server) {
-        around(server, "depth", 12, deep).await;
-        around(server, "introspection depth", 20, |levels| {
+    async fn each_limit_holds_to_the_one(server, "UPLOAD_LIMIT" = "1000") {
+        let ways = &mut Ways::of(server).await;
+        around(ways, "depth", 12, deep).await;
+        around(ways, "introspection depth", 20, |levels| {
             let inner = levels - 4;
             format!("{{ __type(name: \"Task\") {{ fields {{ type {} {{ name }} {} }} }} }}", "{ ofType ".repeat(inner), "}".repeat(inner))
         }).await;
-        around(server, "fragments", 30, |count| {
+        around(ways, "fragments", 30, |count| {
             let spreads: String = (0..count).map(|n| format!("...F{n} ")).collect();
             let fragments: String = (0..count).map(|n| format!("fragment F{n} on Query {{ __typename }} ")).collect();
             format!("{{ {spreads} }} {fragments}")
         }).await;
-        around(server, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count))).await;
-        around(server, "aliases", 15, |count| format!("{{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
-        around(server, "directives", 50, |count| format!("query($y: Boolean = true) {{ {} }}", "__typename @include(if: $y) ".repeat(count))).await;
-        around(server, "mutations", 5, |count| format!("mutation {{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
-        around(server, "tokens", 1_000, |count| format!("{{ {} }}", "__typename ".repeat(count - 2))).await;
-        around(server, "bytes", 15_000, |count| format!("{{ __typename }} #{}", "x".repeat(count - 16))).await;
+        around(ways, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count))).await;
+        around(ways, "aliases", 15, |count| format!("{{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
+        around(ways, "directives", 50, |count| format!("query($y: Boolean = true) {{ {} }}", "__typename @include(if: $y) ".repeat(count))).await;
+        around(ways, "mutations", 5, |count| format!("mutation {{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
+        around(ways, "tokens", 1_000, |count| format!("{{ {} }}", "__typename ".repeat(count - 2))).await;
+        around(ways, "bytes", 15_000, |count| format!("{{ __typename }} #{}", "x".repeat(count - 16))).await;
         // 20 spreads of a fragment of 99 fields and one more: 19 × 100 + the rest.
-        around(server, "selections", 2_000, |count| {
+        around(ways, "selections", 2_000, |count| {
             let rest = "__typename ".repeat(count - 20 * 95);
             format!("{{ {} {rest} }} fragment F on Query {{ {} }}", "...F ".repeat(20), "__typename ".repeat(95))
         }).await;
+    }
+
+    async fn the_fields_of_all_operations_are_counted_together(server) {
+        let run = async |query: &str, name: &str| {
+            let body = json!({ "query": query, "operationName": name }).to_string();
+            server.client.send(Method::POST, "/graphql", &[JSON_TYPE], body).await.json()
+        };
+        let fragment = format!("fragment F on Query {{ {} }}", "__typename ".repeat(99));
+        for (count, wanted) in [(1_999, None), (2_000, None), (2_001, Some("QUERY_TOO_COMPLEX"))] {
+            let rest = "__typename ".repeat(count - 20 * 99);
+            let two = format!("query A {{ {} }} query B {{ {} {rest} }} {fragment}", "...F ".repeat(10), "...F ".repeat(10));
+            let answer = run(&two, "A").await;
+            assert_eq!(code_of(&answer).as_deref(), wanted, "{count}: {answer}");
+            assert_eq!(answer["data"]["__typename"].as_str(), wanted.is_none().then_some("Query"), "{count}: {answer}");
+        }
+        // Each of them is within every limit: 1 985 fields; all together have 178 651.
+        let operations: String = (0..90).map(|n| format!("query A{n} {{ viewer {{ ...F0 }} }} ")).collect();
+        let doubling: String = (0..5).map(|n| format!("fragment F{n} on User {{ ...F{next} ...F{next} }} ", next = n + 1)).collect();
+        let bomb = format!("{operations}query Z {{ __typename }} {doubling}fragment F5 on User {{ {} }}", "id ".repeat(62));
+        let answer = run(&bomb, "Z").await;
+        assert_eq!(code_of(&answer).as_deref(), Some("QUERY_TOO_COMPLEX"), "{answer}");
+        let message = answer["errors"][0]["message"].as_str().expect("a message");
+        assert!(message.contains("in all its operations") && message.contains("178651"), "{message}");
+    }
+
+    async fn an_answer_has_twenty_errors_and_no_more(server) {
+        let ada = server.person("Ada").await;
+        let user = ada.id.parse().expect("an id");
+        let mut tasks = Vec::new();
+        for (made, told) in [(19, 19), (20, 20), (21, 20)] {
+            let unknown: String = (0..made).map(|n| format!("nonsense{n} ")).collect();
+            let refused = server.ask_as_nobody(&format!("{{ {unknown} }}"), json!({})).await;
+            assert_eq!(refused["errors"].as_array().map(Vec::len), Some(told), "by validation: {refused}");
+            while tasks.len() < made {
+                let task = crate::tasks::insert_task(server, user, tasks.len() as i64).await;
+                tasks.push(task.to_string());
+            }
+            // A page that is too large is found out where it is fetched: for each task by itself.
+            let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Task { reminders(first: 101) { nodes { id } } } } }";
+            let ran = server.ask(&ada, query, json!({ "ids": tasks })).await;
+            assert_eq!(ran["errors"].as_array().map(Vec::len), Some(told), "by execution: {ran}");
+            assert_eq!(ran["data"]["nodes"], Json::Array(vec![Json::Null; made]), "{ran}");
+            assert_eq!(ran["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{ran}");
+        }
     }
 
     async fn directives_look_at_the_defaults_of_variables(server) {
@@ -162,6 +260,11 @@ both! {
         for input in [json!(null), json!({}), json!({ "title": null }), json!({ "title": 1 }), json!({ "title": "fine", "due": {} }),
             json!({ "title": "fine", "due": { "at": "2027-01-01T00:00:00Z", "on": "2027-01-01" } }), json!({ "title": "fine", "due": { "on": "2027-02-30" } })] {
             refused(create, json!({ "i": input })).await;
+        }
+        let profile = "mutation($at: LocalTime, $hours: QuietHoursInput) { profileUpdate(input: { morningDigestAt: $at, quietHours: $hours }) { user { id } } }";
+        for variables in [json!({ "at": "25:00" }), json!({ "at": "5:00" }), json!({ "at": "05:00:00" }), json!({ "at": 300 }),
+            json!({ "hours": { "startsAt": "22:00", "endsAt": "6" } })] {
+            refused(profile, variables).await;
         }
         assert_eq!(server.count::<entity::task::Entity>().await, 0);
         server.data(&ada, list, json!({ "first": null, "unknown": 1 })).await;

@@ -1,10 +1,14 @@
 //! Readiness: it names what is wrong, hammers nothing, and waits for nothing that can be done without.
 
-use std::time::{Duration, Instant};
+use std::{
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use hyper::StatusCode;
 use support::{
     Answer, Database, Json, Server, both, json, postgres,
+    process::{Process, binary},
     redis::Redis,
     relay::Relay,
     s3::S3,
@@ -93,13 +97,18 @@ async fn storage_that_is_away_is_named_and_waited_for_on_postgres() {
     storage_is_away(Database::Postgres).await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_is_away_is_named_and_makes_an_instance_unready() {
+/// A new PostgreSQL, and the relay that leads to it.
+pub(crate) async fn database_behind_a_relay() -> (String, Relay) {
     let url = postgres::cluster().database().await;
     let (head, name) = url.rsplit_once('/').expect("a name");
     let port = head.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     let relay = Relay::to(port).await;
-    let url = format!("postgres://postgres@127.0.0.1:{}/{name}", relay.port);
+    (format!("postgres://postgres@127.0.0.1:{}/{name}", relay.port), relay)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_away_is_named_and_makes_an_instance_unready() {
+    let (url, relay) = database_behind_a_relay().await;
     let settings = [("DATABASE_URL", url.as_str()), ("HEALTH_TIMEOUT", "3s"), ("HEALTH_CACHE", "10ms")];
     let server = Server::start(Database::Postgres, &settings).await;
     until_it_says(&server, "database", "ok").await;
@@ -127,4 +136,59 @@ async fn a_bus_that_is_away_is_named_and_done_without() {
     tokio::task::block_in_place(|| redis.resume());
     until_it_says(&server, "bus", "ok").await;
     server.finish().await;
+}
+
+/// What `spacedly healthcheck` says of what these settings lead to. None: it is well.
+fn healthcheck(settings: &[(&str, &str)], arguments: &[&str]) -> Option<String> {
+    let mut command = Command::new(binary());
+    command.env_clear().envs(settings.iter().copied()).arg("healthcheck").args(arguments);
+    let output = tokio::task::block_in_place(|| command.output()).expect("it runs");
+    (!output.status.success()).then(|| String::from_utf8_lossy(&output.stderr).into_owned())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_health_check_finds_a_worker_which_lives_while_its_database_is_away() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (url, relay) = database_behind_a_relay().await;
+    let settings = [
+        ("DATA_DIR", folder.path().display().to_string()),
+        ("DATABASE_URL", url),
+        ("WORKER_PORT", "0".into()),
+        ("HEALTH_TIMEOUT", "1s".into()),
+        ("HEALTH_CACHE", "10ms".into()),
+    ];
+    let says = "Spacedly works, and says how it is at ";
+    let worker = tokio::task::block_in_place(|| Process::start_as(&["worker"], says, &settings));
+    let port = worker.address.rsplit(':').next().expect("a port");
+    // Where the image looks for a server nobody is.
+    let here = [("PORT", "1"), ("WORKER_PORT", port)];
+    let asks: [&[&str]; 2] = [&[], &["--live"]];
+    for arguments in asks {
+        until("it to be well", || async { healthcheck(&here, arguments).is_none().then_some(()) }).await;
+    }
+    let said = healthcheck(&[("PORT", "1")], &[]).expect("nobody is there");
+    assert!(said.contains("nobody listens at PORT 1 of 127.0.0.1: "), "{said}");
+    let said = healthcheck(&[("PORT", "1"), ("WORKER_PORT", "2")], &["--live"]).expect("nobody is there");
+    assert!(said.contains("nobody listens at PORT 1 or WORKER_PORT 2 of 127.0.0.1: "), "{said}");
+    relay.set_silent(true);
+    until("it to be unready", || async {
+        healthcheck(&here, &[]).filter(|said| said.contains("is not ready")).map(drop)
+    })
+    .await;
+    assert_eq!(healthcheck(&here, &["--live"]), None, "nothing is to start it anew");
+    relay.set_silent(false);
+    until("it to be well again", || async { healthcheck(&here, &[]).is_none().then_some(()) }).await;
+    assert!(tokio::task::block_in_place(|| worker.terminate()), "SIGTERM ends it well");
+}
+
+#[test]
+fn a_development_server_that_others_reach_warns_that_they_can_read_everybodys_codes() {
+    for (host, warns) in [("127.0.0.1", false), ("0.0.0.0", true)] {
+        let (folder, log) = (tempfile::tempdir().expect("a folder"), tempfile::NamedTempFile::new().expect("a file"));
+        let settings = [("DATA_DIR", folder.path().display().to_string()), ("HOST", host.to_owned())];
+        let server = Process::start_logging_to(&settings, log.reopen().expect("a log"));
+        let said = std::fs::read_to_string(log.path()).expect("text");
+        assert_eq!(said.contains("/dev/mailbox"), warns, "{host}: {said}");
+        assert!(server.terminate());
+    }
 }

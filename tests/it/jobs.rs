@@ -138,6 +138,51 @@ both! {
         running.await.expect("stops");
     }
 
+    async fn a_defect_of_ours_is_tried_later_and_later_and_is_given_up_after_a_week(server) {
+        server.expect_dead_jobs();
+        let (stop, running) = engine(server, |_, _| async { Err(Fault::Internal("a defect".into()).into()) });
+        enqueue(server, TimeDelta::zero()).await;
+        let tried = || async { rows(server).await.into_iter().find(|job| job.state == row::State::Ready && job.last_error.is_some() && job.available_at > server.clock.now()) };
+        let first = until("a failed try", tried).await;
+        assert!((first.available_at - server.clock.now()).num_seconds() > 45, "not at once again: whatever it does would be done each second");
+        server.advance(TimeDelta::minutes(70));
+        let second = until("the next one", tried).await;
+        assert!((second.available_at - server.clock.now()).num_seconds() > 45 * 60);
+        assert_eq!(second.attempts, 0, "nobody answered");
+        server.advance(TimeDelta::days(8));
+        let dead = until("it to be put aside", || async { rows(server).await.into_iter().find(|job| job.state == row::State::Dead) }).await;
+        assert_eq!(dead.last_error.as_deref(), Some("Something went wrong on our side."));
+        stop.cancel();
+        running.await.expect("stops");
+    }
+
+    /// A ledger that says PENDING while the job is put aside would promise what nobody does.
+    async fn a_job_is_not_put_aside_before_its_room_has_written_it_down(server) {
+        server.expect_dead_jobs();
+        let told = Arc::new(AtomicUsize::new(0));
+        let stop = CancellationToken::new();
+        let mut engine = Engine::new(server.app.platform.clone());
+        engine.singles(KIND, |_, _| async { Err(Failure::Permanent("never".into())) });
+        let counter = told.clone();
+        engine.when_failed(move |_, _, failed| {
+            let first = counter.fetch_add(1, Ordering::SeqCst) == 0;
+            assert!(failed.next_attempt_at.is_none());
+            Box::pin(async move { if first { Err(Fault::Internal("the ledger is broken".into())) } else { Ok(()) } })
+        });
+        let running = tokio::spawn(engine.run(stop.clone()));
+        enqueue(server, TimeDelta::zero()).await;
+        until("the first try", || async { (told.load(Ordering::SeqCst) == 1).then_some(()) }).await;
+        assert!(rows(server).await.iter().all(|job| job.state == row::State::Running), "it is held until its lease ends");
+        until("it to be put aside", || async {
+            server.advance(TimeDelta::seconds(31));
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            rows(server).await.into_iter().find(|job| job.state == row::State::Dead)
+        }).await;
+        assert_eq!(told.load(Ordering::SeqCst), 2);
+        stop.cancel();
+        running.await.expect("stops");
+    }
+
     async fn a_job_that_kills_its_workers_is_put_aside(server, "JOB_CRASHES" = "3") {
         server.expect_dead_jobs();
         let (stop, running) = engine(server, |_, _| async { panic!("poison") });

@@ -106,6 +106,9 @@ both! {
             ("spacedly_delivery_lateness_seconds_count{channel=\"in_app\"}", 1.0),
             ("spacedly_delivery_lateness_seconds_count{channel=\"email\"}", 1.0),
             ("spacedly_jobs_total{kind=\"reminders.in_app\",outcome=\"done\"}", 1.0),
+            // So that the first one is an increase.
+            ("spacedly_jobs_total{kind=\"reminders.in_app\",outcome=\"put_aside\"}", 0.0),
+            ("spacedly_jobs_total{kind=\"reminders.in_app\",outcome=\"panicked\"}", 0.0),
         ] {
             until_it_reads(server, name, value).await;
         }
@@ -252,5 +255,18 @@ async fn what_is_put_aside_is_found_by_its_index_on_sqlite() {
     let plan: Vec<String> =
         plan.await.expect("planned").iter().map(|row| row.try_get("", "detail").expect("text")).collect();
     assert!(plan.iter().any(|line| line.contains("jobs_dead_idx")), "{plan:?}");
+    server.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_queue_that_cannot_be_looked_at_is_said_not_to_be_known() {
+    let (url, relay) = crate::health::database_behind_a_relay().await;
+    let settings = [("DATABASE_URL", url.as_str()), ("METRICS_QUEUE_EVERY", "0s"), ("HEALTH_TIMEOUT", "1s")];
+    let server = Server::start(support::Database::Postgres, &settings).await;
+    until_it_reads(&server, "spacedly_queue_known", 1.0).await;
+    relay.set_silent(true);
+    until_it_reads(&server, "spacedly_queue_known", 0.0).await;
+    relay.set_silent(false);
+    until_it_reads(&server, "spacedly_queue_known", 1.0).await;
     server.finish().await;
 }

@@ -72,6 +72,29 @@ both! {
         assert_eq!(answer.status, StatusCode::OK, "{}", answer.text());
     }
 
+    async fn a_megabyte_before_a_part_is_not_waited_for(server) {
+        let ada = server.person("Ada").await;
+        let content_type = multipart_type();
+        let boundary = content_type.split_once("boundary=").expect("a boundary").1;
+        let operations = json!({ "query": QUERY, "variables": { "input": { "taskId": server.task(&ada, "Files").await, "files": [null] } } });
+        let operations = multipart(&operations, &json!({ "0": ["variables.input.files.0"] }), &[]);
+        let operations = String::from_utf8(operations).expect("text").replace(&format!("--{boundary}--"), &format!("--{boundary}"));
+        for (what, begins) in [
+            ("before the first part", String::new()),
+            ("in the head of the first part", format!("--{boundary}\r\nx: ")),
+            ("in the name of the first part", format!("--{boundary}\r\ncontent-disposition: form-data; name=\"")),
+            ("in the blanks behind a boundary", format!("--{boundary} ")),
+            ("in the head of another part", format!("{operations}x: ")),
+        ] {
+            let filler = if begins.ends_with("spacedly ") { b' ' } else { b'a' };
+            let body = [begins.into_bytes(), vec![filler; 1_000_000]].concat();
+            let began = std::time::Instant::now();
+            let answer = post(server, &ada, &[PREFLIGHT], body).await;
+            assert_eq!(answer.status, StatusCode::PAYLOAD_TOO_LARGE, "{what}: {}", answer.text());
+            assert!(began.elapsed().as_secs() < 10, "{what}: {:?}", began.elapsed());
+        }
+    }
+
     async fn an_upload_that_crawls_is_cut_off(server, "BODY_TIMEOUT" = "500ms", "UPLOAD_RATE" = "1000000") {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let ada = server.person("Ada").await;

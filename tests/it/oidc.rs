@@ -17,7 +17,7 @@ const VIEWER: &str = "{ viewer { id email name hasPassword identities { id issue
 const START: &str = "mutation($purpose: IdentityPurpose!) {
     identityStart(input: { purpose: $purpose }) { url userErrors { code } } }";
 const UNLINK: &str = "mutation($id: ID!) {
-    identityUnlink(input: { id: $id }) { unlinkedIdentityId userErrors { code } } }";
+    identityUnlink(input: { id: $id }) { unlinkedIdentityId user { identities { id } } userErrors { code } } }";
 const CHANGE: &str =
     "mutation { passwordChange(input: { newPassword: \"staple battery horse\" }) { user { id } userErrors { code } } }";
 const LOG_IN: &str = "mutation($email: String!, $password: String!) {
@@ -381,6 +381,7 @@ with_provider! {
         text(&ada.ask(CHANGE, json!({})).await, "/data/passwordChange/user/id");
         let unlinked = ada.ask(UNLINK, json!({ "id": hers })).await;
         assert_eq!(text(&unlinked, "/data/identityUnlink/unlinkedIdentityId"), hers);
+        assert_eq!(unlinked["data"]["identityUnlink"]["user"]["identities"], json!([]), "none is left: {unlinked}");
         assert_eq!(ada.viewer().await["identities"], json!([]));
         Browser::with_password(server, "ada@example.org", "staple battery horse").await;
         assert_eq!(browser.ask(UNLINK, json!({ "id": his })).await["data"]["identityUnlink"]["unlinkedIdentityId"], his.as_str());

@@ -4,7 +4,7 @@
 use std::{io::Read, process::Command};
 
 use support::{
-    postgres,
+    Client, json, postgres,
     process::{Process, binary},
 };
 
@@ -62,6 +62,13 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     ("SECRET_KEY", Some("short"), "SECRET_KEY must have at least 32 characters: make one"),
     ("SECRET_KEY", Some("changemechangemechangemechangeme"), "SECRET_KEY is easy to guess: make one"),
     ("SECRET_KEY", Some("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"), "SECRET_KEY is easy to guess: make one"),
+    // The one of compose.yaml, which everybody can read.
+    ("SECRET_KEY", Some("no secret, this is for development only"), "SECRET_KEY is known to everybody: make one"),
+    (
+        "JWT_KEYS",
+        Some("first:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
+        "JWT_KEYS, key first: everybody guesses this seed",
+    ),
     ("JWT_KEYS", Some("first"), "JWT_KEYS must be kid:seed pairs"),
     ("JWT_KEYS", Some("first:c2hvcnQ"), "JWT_KEYS, key first: a seed is 32 bytes"),
     ("SMTP_URL", None, "SMTP_URL is missing or does not demand TLS: use smtps://"),
@@ -120,6 +127,13 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     ("DEFAULT_TIME_ZONE", Some("Mars/Olympus"), "DEFAULT_TIME_ZONE must be a zone of the IANA database"),
     ("ENVIRONMENT", Some("prod"), "ENVIRONMENT must be development or production"),
     ("JOB_LEASE", Some("soon"), "JOB_LEASE must be a duration like"),
+    ("JOB_LEASE", Some("999ms"), "JOB_LEASE must be at least 1s"),
+    ("JOB_CRASHES", Some("0"), "JOB_CRASHES must be at least 1"),
+    ("JOB_ATTEMPTS", Some("0"), "JOB_ATTEMPTS must be at least 1"),
+    ("JOB_POLL", Some("0s"), "JOB_POLL must be more than 0s"),
+    ("JOB_RETRY_FIRST", Some("0s"), "JOB_RETRY_FIRST must be more than 0s"),
+    ("JOB_RETRY_LONGEST", Some("0s"), "JOB_RETRY_LONGEST must be more than 0s"),
+    ("JOB_GIVE_UP_AFTER", Some("0s"), "JOB_GIVE_UP_AFTER must be more than 0s"),
     ("CONFIG", Some("/there/is/none.toml"), "CONFIG names /there/is/none.toml, which cannot be read"),
 ];
 
@@ -217,6 +231,28 @@ async fn a_whole_configuration_starts_and_graphiql_is_allowed_but_told() {
     let seed = Command::new(binary()).env_clear().envs(settings).arg("seed").output().expect("runs");
     let said = String::from_utf8_lossy(&seed.stderr).into_owned();
     assert!(!seed.status.success() && said.contains("never in production"), "{said}");
+}
+
+/// By default, not because a setting says so.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn production_shows_neither_its_schema_nor_what_is_for_development() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let database = postgres::cluster().database().await;
+    let server = Process::start(&good(folder.path(), &database));
+    let client = Client::new(&server.address);
+    for path in ["/", "/dev/mailbox", "/metrics"] {
+        assert_eq!(client.get(path).await.status, 404, "{path}");
+    }
+    let told = client.graphql(None, "{ __schema { queryType { name } } }", json!({})).await;
+    assert_eq!(told["errors"][0]["extensions"]["code"], "FORBIDDEN", "{told}");
+    let told = client.graphql(None, "{ viewe { id } }", json!({})).await.to_string();
+    assert!(told.contains("BAD_REQUEST") && !told.contains("viewer"), "no name is suggested: {told}");
+    let live = client.get("/health/live").await;
+    let kept = live.headers.get("strict-transport-security").and_then(|value| value.to_str().ok());
+    assert!(kept.is_some_and(|value| value.starts_with("max-age=")), "{kept:?}");
+    let compose = std::fs::read_to_string(support::process::root().join("compose.yaml")).expect("compose.yaml");
+    let public = ROWS.iter().find(|(_, _, says)| says.contains("known to everybody")).and_then(|(_, key, _)| *key);
+    assert!(public.is_some_and(|key| compose.contains(&format!("SECRET_KEY: {key}\n"))), "the row has compose's key");
 }
 
 #[test]

@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use support::{Client, Json, Person, Server, both, json, process::Script, until};
 
 const SUBSCRIBE: &str = "mutation($input: PushSubscriptionCreateInput!) { pushSubscriptionCreate(input: $input) {
-    pushSubscription { id service current lastUsedAt } userErrors { code message path } } }";
+    pushSubscription { id service current lastUsedAt } user { pushSubscriptions { id } }
+    userErrors { code message path } } }";
 
 /// A push service with browsers behind it.
 struct Receiver {
@@ -29,7 +30,10 @@ impl Receiver {
             json!({ "endpoint": made["endpoint"], "p256dh": made["keys"]["p256dh"], "auth": made["keys"]["auth"] });
         let mut answer = server.data(person, SUBSCRIBE, json!({ "input": input })).await;
         assert_eq!(answer["pushSubscriptionCreate"]["userErrors"], json!([]), "{answer}");
-        answer["pushSubscriptionCreate"]["pushSubscription"].take()
+        let made = answer["pushSubscriptionCreate"]["pushSubscription"].take();
+        let all = answer["pushSubscriptionCreate"]["user"]["pushSubscriptions"].as_array().expect("a list");
+        assert!(all.iter().any(|browser| browser["id"] == made["id"]), "the list in the same answer has it: {answer}");
+        made
     }
 }
 
@@ -125,7 +129,7 @@ both! {
         let made = receiver.browser(server, &ada, "").await;
         assert_eq!(test().await["sentCount"], 1);
         let eve = server.person("Eve").await;
-        let delete = "mutation($id: ID!) { pushSubscriptionDelete(input: { id: $id }) { deletedPushSubscriptionId } }";
+        let delete = "mutation($id: ID!) { pushSubscriptionDelete(input: { id: $id }) { deletedPushSubscriptionId user { pushSubscriptions { id } } } }";
         let stranger = server.ask(&eve, delete, json!({ "id": made["id"] })).await;
         assert_eq!(stranger["errors"][0]["extensions"]["code"], "NOT_FOUND");
         let again = server.client.log_in_answer(&ada.email, "correct horse battery").await;
@@ -133,6 +137,9 @@ both! {
         assert_eq!(browsers(server, &other).await, 1, "seen from another session");
         server.data(&other, "mutation { sessionRevokeOthers { userErrors { code } } }", json!({})).await;
         assert_eq!(browsers(server, &other).await, 0, "its session was ended");
+        let last = receiver.browser(server, &other, "").await;
+        let gone = server.data(&other, delete, json!({ "id": last["id"] })).await["pushSubscriptionDelete"].take();
+        assert_eq!(gone, json!({ "deletedPushSubscriptionId": last["id"], "user": { "pushSubscriptions": [] } }));
     }
 
     async fn endpoints_that_lead_inside_are_refused(server) {

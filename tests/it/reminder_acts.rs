@@ -271,7 +271,7 @@ both! {
             server.data(&ada, "mutation($id: ID!) { taskComplete(input: { id: $id }) { task { id } } }", json!({ "id": task })).await;
         }
         let mut socket = server.socket(Some(&ada)).await;
-        socket.subscribe("1", "subscription { notificationEvents(after: \"6\") { cursor kind unreadNotificationCount notification { id } } }", json!({})).await;
+        socket.subscribe("1", "subscription { notificationEvents(after: \"6\") { cursor kind unreadNotificationCount notificationId notification { id } } }", json!({})).await;
         let list = async |filter: &str| {
             let query = format!("{{ viewer {{ unreadNotificationCount notifications{filter} {{ nodes {{ id }} }} }} }}");
             let answer = server.data(&ada, &query, json!({})).await["viewer"].take();
@@ -281,24 +281,31 @@ both! {
         let (ids, unread) = list("").await;
         assert_eq!((ids.len(), unread), (6, 6));
         let run = async |what: &str| server.data(&ada, &format!("mutation {{ {what} }}"), json!({})).await;
-        run(&format!("notificationMarkRead(input: {{ id: \"{}\" }}) {{ notification {{ id }} }}", ids[0])).await;
+        // What is different of the person is told in the same answer.
+        let now = |unread: i32| json!({ "unreadNotificationCount": unread });
+        let read = run(&format!("notificationMarkRead(input: {{ id: \"{}\" }}) {{ notification {{ id }} user {{ unreadNotificationCount }} }}", ids[0])).await;
+        assert_eq!(read["notificationMarkRead"], json!({ "notification": { "id": ids[0] }, "user": now(5) }));
+        let wrong = run("notificationMarkRead(input: { id: \"nonsense\" }) { user { id } userErrors { code } }").await;
+        assert_eq!(wrong["notificationMarkRead"], json!({ "user": null, "userErrors": [{ "code": "INVALID_ID" }] }));
         assert_eq!(list("(filter: { unread: true })").await.0, ids[1..]);
-        let gone = run(&format!("notificationDelete(input: {{ id: \"{}\" }}) {{ deletedNotificationId userErrors {{ code }} }}", ids[1])).await;
-        assert_eq!(gone["notificationDelete"]["deletedNotificationId"], ids[1].as_str());
+        let gone = run(&format!("notificationDelete(input: {{ id: \"{}\" }}) {{ deletedNotificationId user {{ unreadNotificationCount }} userErrors {{ code }} }}", ids[1])).await;
+        assert_eq!(gone["notificationDelete"], json!({ "deletedNotificationId": ids[1], "user": now(4), "userErrors": [] }));
         assert_eq!(list("(filter: { type: [GENERAL], unread: true })").await, (ids[2..].to_vec(), 4));
         assert_eq!(list("(filter: { type: [REMINDER] })").await.0, Vec::<String>::new());
-        let marked = run("notificationMarkAllRead { markedCount userErrors { code } }").await;
-        assert_eq!(marked["notificationMarkAllRead"]["markedCount"], 4);
-        let cleared = run("notificationClear { deletedCount userErrors { code } }").await;
+        let marked = run("notificationMarkAllRead { markedCount user { unreadNotificationCount } userErrors { code } }").await;
+        assert_eq!(marked["notificationMarkAllRead"], json!({ "markedCount": 4, "user": now(0), "userErrors": [] }));
+        let cleared = run("notificationClear { deletedCount user { notifications { totalCount } } userErrors { code } }").await;
+        assert_eq!(cleared["notificationClear"]["user"], json!({ "notifications": { "totalCount": 0 } }));
         assert_eq!((cleared["notificationClear"]["deletedCount"].as_i64(), list("").await), (Some(5), (Vec::new(), 0)));
         run("notificationMarkAllRead { markedCount } ").await;
         let mut seen = Vec::new();
         while seen.len() < 4 {
             let event = socket.next().await["payload"]["data"]["notificationEvents"].take();
-            seen.push((event["kind"].as_str().expect("a kind").to_owned(), event["unreadNotificationCount"].as_i64().expect("a count")));
+            let which = event["notificationId"].as_str().map(str::to_owned);
+            seen.push((event["kind"].as_str().expect("a kind").to_owned(), event["unreadNotificationCount"].as_i64().expect("a count"), which));
         }
-        let told = |kind: &str, count: i64| (kind.to_owned(), count);
-        assert_eq!(seen, [told("READ", 5), told("DELETED", 4), told("READ", 0), told("DELETED", 0)]);
+        let told = |kind: &str, count: i64, which: Option<&String>| (kind.to_owned(), count, which.cloned());
+        assert_eq!(seen, [told("READ", 5, Some(&ids[0])), told("DELETED", 4, Some(&ids[1])), told("READ", 0, None), told("DELETED", 0, None)], "also which is gone");
     }
 
     async fn acts_at_the_same_time_never_drift_the_badge(server) {

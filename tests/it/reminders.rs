@@ -82,6 +82,43 @@ both! {
         assert_eq!(server.count::<entity::completion::Entity>().await, 1);
     }
 
+    async fn a_notification_leads_to_its_reminder(server) {
+        let ada = server.person("Ada").await;
+        let task = server.task(&ada, "Write the report").await;
+        let of_task = server.reminder(&ada, &task, TimeDelta::minutes(5)).await;
+        let create = "mutation($input: ReminderCreateInput!) { reminderCreate(input: $input) { reminder { id } userErrors { code } } }";
+        let input = json!({ "message": "Call Bob", "scheduledAt": server.at(TimeDelta::minutes(6)) });
+        let made = server.data(&ada, create, json!({ "input": input })).await;
+        let alone = made["reminderCreate"]["reminder"]["id"].as_str().expect("an id").to_owned();
+        // Their mails are due at once.
+        delivered(server, 2).await;
+        server.advance(TimeDelta::minutes(7));
+        delivered(server, 4).await;
+        server.jobs_are_done().await;
+        let list = "{ viewer { notifications { nodes { task { id } reminder { id version } } } } }";
+        let told = server.data(&ada, list, json!({})).await["viewer"]["notifications"]["nodes"].take();
+        let look = "query($id: ID!) { reminder(id: $id) { id version } }";
+        for (id, task) in [(&of_task, json!({ "id": task })), (&alone, Json::Null)] {
+            let found = told.as_array().expect("a list").iter().find(|it| it["reminder"]["id"] == id.as_str());
+            let reminder = server.data(&ada, look, json!({ "id": id })).await["reminder"].take();
+            assert_eq!(found, Some(&json!({ "task": task, "reminder": reminder })), "{told}");
+        }
+        let statements = async |fields: &str| {
+            let query = format!("{{ viewer {{ notifications {{ nodes {{ id {fields} }} }} }} }}");
+            server.data(&ada, &query, json!({})).await;
+            server.forget_statements();
+            server.data(&ada, &query, json!({})).await;
+            server.statements().len()
+        };
+        let without = statements("").await;
+        assert_eq!(statements("reminder { id version }").await, without + 1, "one for both of them");
+        let delete = "mutation($id: ID!) { reminderDelete(input: { id: $id }) { reminder { id } userErrors { code } } }";
+        server.data(&ada, delete, json!({ "id": alone })).await;
+        let left = server.data(&ada, list, json!({})).await["viewer"]["notifications"]["nodes"].take();
+        let gone = left.as_array().expect("a list").iter().filter(|it| it["reminder"].is_null()).count();
+        assert_eq!((left.as_array().map(Vec::len), gone), (Some(2), 1), "what it told stays: {left}");
+    }
+
     async fn many_reminders_come_once_each_and_the_count_never_drifts(server) {
         let ada = server.person("Ada").await;
         let eve = server.person("Eve").await;

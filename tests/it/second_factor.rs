@@ -18,9 +18,11 @@ const START: &str = "mutation($method: SecondFactorMethod!) { secondFactorStart(
     setup { challenge { id method codeSentAt expiresAt } secret otpauthUri qrCodeSvg } userErrors { code path } } }";
 const CONFIRM: &str =
     "mutation($id: ID!, $code: String!) { secondFactorConfirm(input: { challengeId: $id, code: $code }) {
-    recoveryCodes userErrors { code message path } } }";
-const DISABLE: &str = "mutation { secondFactorDisable { disabled userErrors { code path } } }";
-const RENEW: &str = "mutation { recoveryCodesRenew { recoveryCodes userErrors { code path } } }";
+    recoveryCodes user { secondFactor { method recoveryCodesLeft } } userErrors { code message path } } }";
+const DISABLE: &str =
+    "mutation { secondFactorDisable { disabled user { secondFactor { method } } userErrors { code path } } }";
+const RENEW: &str = "mutation { recoveryCodesRenew {
+    recoveryCodes user { secondFactor { recoveryCodesLeft } } userErrors { code path } } }";
 const LOG_IN: &str = "mutation($email: String!, $password: String!) {
     sessionCreate(input: { email: $email, password: $password, transport: TOKENS }) {
         user { id } session { id } tokens { accessToken refreshToken }
@@ -124,6 +126,7 @@ async fn turn_on_app(server: &Server, person: &Person) -> (String, i64, Vec<Stri
     let secret = text(&setup, "/setup/secret");
     let variables = json!({ "id": setup["setup"]["challenge"]["id"], "code": code_at(&secret, step) });
     let confirmed = act(server, person, CONFIRM, variables).await;
+    assert_eq!(confirmed["user"]["secondFactor"], json!({ "method": "TOTP", "recoveryCodesLeft": 10 }), "{confirmed}");
     (secret, step, codes_of(&confirmed))
 }
 
@@ -318,11 +321,13 @@ both! {
     async fn new_recovery_codes_end_the_old_ones(server, "CODE_TRIES" = "50") {
         let ada = server.person("Ada").await;
         let refused = act(server, &ada, RENEW, json!({})).await;
-        assert_eq!((mistake(&refused), &refused["recoveryCodes"]), ("WRONG_STATE", &Json::Null));
+        assert_eq!((mistake(&refused), &refused["recoveryCodes"], &refused["user"]), ("WRONG_STATE", &Json::Null, &Json::Null));
         let (_, _, old) = turn_on_app(server, &ada).await;
         let id = challenge_of(server, &ada).await;
         assert!(complete(server, &id, &old[0]).await["session"].is_object());
-        let new = codes_of(&act(server, &ada, RENEW, json!({})).await);
+        let renewed = act(server, &ada, RENEW, json!({})).await;
+        assert_eq!(renewed["user"], json!({ "secondFactor": { "recoveryCodesLeft": 10 } }));
+        let new = codes_of(&renewed);
         assert_eq!(codes_left(server, &ada).await, 10);
         assert_eq!(old.iter().chain(&new).collect::<HashSet<_>>().len(), 20);
         let id = challenge_of(server, &ada).await;
@@ -447,7 +452,8 @@ both! {
         let fresh = act(server, &mine, COMPLETE, proof).await;
         assert_eq!((fresh["session"]["current"].as_bool(), &fresh["tokens"]), (Some(true), &Json::Null), "those tries burned nothing: {fresh}");
         assert_eq!(codes_of(&act(server, &mine, RENEW, json!({})).await).len(), 10);
-        assert_eq!(act(server, &mine, DISABLE, json!({})).await["disabled"], true);
+        let off = act(server, &mine, DISABLE, json!({})).await;
+        assert_eq!((&off["disabled"], &off["user"]), (&json!(true), &json!({ "secondFactor": null })));
         assert_eq!(mistake(&act(server, &mine, DISABLE, json!({})).await), "WRONG_STATE");
         server.mail_to(&ada.email, "Two-step login is off").await;
         assert!(log_in(server, &ada).await["session"].is_object(), "the password is enough again");

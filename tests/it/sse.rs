@@ -9,6 +9,7 @@ use support::{
     sessions::{PASSWORD, SOON},
     text, until,
 };
+use url::form_urlencoded;
 
 const EVENTS: &str = "subscription Live($after: Cursor) { notificationEvents(after: $after) {
     cursor kind unreadNotificationCount notification { title } } }";
@@ -66,14 +67,14 @@ fn code_of(answer: &Json) -> &str {
 }
 
 /// The single connection mode as one person uses it.
-struct Single<'s> {
+pub(crate) struct Single<'s> {
     server: &'s Server,
     bearer: String,
     token: String,
 }
 
 impl<'s> Single<'s> {
-    async fn reserve(server: &'s Server, person: &Person) -> Self {
+    pub(crate) async fn reserve(server: &'s Server, person: &Person) -> Self {
         let bearer = bearer(person);
         let answer = server.client.send(Method::PUT, STREAM, &[("authorization", &bearer)], "").await;
         assert_eq!(answer.status, StatusCode::CREATED, "{}", answer.text());
@@ -91,7 +92,7 @@ impl<'s> Single<'s> {
         self.server.client.events(Method::GET, STREAM, &headers, "").await
     }
 
-    async fn opened(&self) -> Events {
+    pub(crate) async fn opened(&self) -> Events {
         let mut events = self.open().await;
         assert_eq!(events.status, StatusCode::OK);
         assert_eq!(events.header("content-type"), "text/event-stream; charset=utf-8");
@@ -99,10 +100,19 @@ impl<'s> Single<'s> {
         events
     }
 
-    async fn operate(&self, id: Json, query: &str, variables: Json) -> Answer {
+    pub(crate) async fn operate(&self, id: Json, query: &str, variables: Json) -> Answer {
         let headers = [JSON_TYPE, ("authorization", self.bearer.as_str()), (TOKEN, self.token.as_str())];
         let body = json!({ "query": query, "variables": variables, "extensions": { "operationId": id } });
         self.server.client.send(Method::POST, STREAM, &headers, body.to_string()).await
+    }
+
+    /// The same by GET, for what changes nothing.
+    pub(crate) async fn operate_by_get(&self, id: &str, query: &str) -> Answer {
+        let headers = [("authorization", self.bearer.as_str()), (TOKEN, self.token.as_str())];
+        let extensions = json!({ "operationId": id }).to_string();
+        let mut asked = form_urlencoded::Serializer::new(String::new());
+        let asked = asked.append_pair("query", query).append_pair("extensions", &extensions).finish();
+        self.server.client.send(Method::GET, &format!("{STREAM}?{asked}"), &headers, "").await
     }
 
     async fn run(&self, id: &str, query: &str, variables: Json) {

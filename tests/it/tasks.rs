@@ -184,6 +184,28 @@ both! {
         }
     }
 
+    async fn pages_by_title_go_on_after_the_longest_titles(server) {
+        let ada = server.person("Ada").await;
+        // Of 3 and of 4 bytes, escaped in JSON, and longer in lower case than as they are written.
+        let signs = ["語", "🦀", "\"", "\\", "Ⱥ", "İ"];
+        for sign in signs {
+            let made = create(server, &ada, json!({ "title": sign.repeat(200) })).await;
+            assert_eq!(made["userErrors"], json!([]), "{sign}");
+        }
+        for direction in ["ASC", "DESC"] {
+            let order = json!({ "field": "TITLE", "direction": direction });
+            let whole = page(server, &ada, json!({ "first": 100, "orderBy": order })).await;
+            let all = ids(&whole);
+            assert_eq!(all.len(), signs.len());
+            for (at, edge) in whole["edges"].as_array().expect("edges").iter().enumerate() {
+                let after = page(server, &ada, json!({ "first": 100, "after": edge["cursor"], "orderBy": order })).await;
+                assert_eq!(ids(&after), all[at + 1..], "{direction} after {at}");
+                let before = page(server, &ada, json!({ "last": 100, "before": edge["cursor"], "orderBy": order })).await;
+                assert_eq!(ids(&before), all[..at], "{direction} before {at}");
+            }
+        }
+    }
+
     async fn the_short_way_writes_what_the_executor_writes(server) {
         let ada = server.person("Ada").await;
         let id = create(server, &ada, json!({

@@ -128,14 +128,15 @@ async fn send(platform: &Platform, job: Held, mail: Result<Option<Mail>, askama:
     if let Some(mail) = mail.map_err(|e| Fault::Internal(e.to_string()))? {
         platform.mailer.send(mail).await?;
     }
-    platform
-        .db
-        .write::<_, Fault, _, _>(move |tx| async move {
+    jobs::conclude(platform, move |_, tx| {
+        let job = job.clone();
+        async move {
             row::Entity::delete_by_id(AccountMailId::from_uuid(subject_id)).exec(&*tx).await?;
-            Ok(jobs::finish(&tx, &[job]).await?)
-        })
-        .await?;
-    Ok(())
+            jobs::finish_one(&tx, &job).await?;
+            Ok(())
+        }
+    })
+    .await
 }
 
 async fn registration_mail(platform: Platform, job: Held) -> Result<(), Failure> {

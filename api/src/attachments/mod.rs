@@ -18,7 +18,7 @@ pub use self::{
     graphql::Attachment,
     receive::{Received, Uploads, may_upload},
     remove::{on_account_deleted, on_task_changed},
-    sweep::sweep,
+    sweep::{put_off_sweep, sweep},
 };
 use crate::platform::{Platform, jobs::Engine};
 

@@ -9,6 +9,7 @@ use entity::{
     attachment::{self as row, Status},
     stored_file::{self, State, key_of},
 };
+use futures_util::future::BoxFuture;
 use sea_orm::{
     ActiveModelTrait, ActiveValue::Set, ColumnTrait, EntityTrait, IntoActiveModel, QueryFilter, sea_query::Expr,
 };
@@ -38,13 +39,7 @@ pub(super) const PROCESS: &str = "attachment.process";
 /// Registers what this file does in the background.
 pub(super) fn register(engine: &mut Engine, platform: &Platform) {
     let permits = Arc::new(Semaphore::new(platform.config.storage.image_permits));
-    engine.singles(PROCESS, move |platform, job| process(platform, job, permits.clone())).when_failed(
-        |platform, failed| async move {
-            if failed.next_attempt_at.is_none() {
-                give_up(&platform, failed).await;
-            }
-        },
-    );
+    engine.singles(PROCESS, move |platform, job| process(platform, job, permits.clone())).when_failed(give_up);
 }
 
 /// What came of looking at a file.
@@ -294,12 +289,13 @@ async fn reject_held(platform: &Platform, tx: &Tx, held: Option<row::Model>, why
     Ok(())
 }
 
-/// The job was put aside: the person is told, rather than left to wait.
-async fn give_up(platform: &Platform, failed: Failed) {
-    let (parts, id) = (platform.clone(), AttachmentId::from_uuid(failed.job.subject_id));
-    let why = "This file could not be processed. Try another one.".to_owned();
-    let told = platform.db.write(move |tx| async move { reject_in(&parts, &tx, id, why).await });
-    if let Err(fault) = told.await {
-        tracing::error!(?fault, attachment = %id, "a file that cannot be processed stays as it is");
-    }
+/// The job is put aside: the person is told, rather than left to wait.
+fn give_up<'a>(platform: &'a Platform, tx: &'a Tx, failed: &'a Failed) -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(async move {
+        if failed.next_attempt_at.is_some() {
+            return Ok(());
+        }
+        let why = "This file could not be processed. Try another one.".to_owned();
+        reject_in(platform, tx, AttachmentId::from_uuid(failed.job.subject_id), why).await
+    })
 }

@@ -1,7 +1,7 @@
 //! What was never finished, and what lost its owner or its row.
 //! Promise: nothing live is ever removed. What has a row goes by its row; what has none must be old besides.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use entity::{
     StoredFileId, UserId, attachment as row, job,
@@ -21,6 +21,7 @@ use super::{
 use crate::platform::{
     Platform,
     clock::{Instant, span},
+    db::Tx,
     error::Fault,
     jobs::{self, Engine, Failure, Held, NewJob},
 };
@@ -54,6 +55,15 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
             .await?;
     }
     Ok(())
+}
+
+/// Lets the objects that this database does not know be for so long.
+///
+/// # Errors
+/// When the database fails.
+pub async fn put_off_sweep(platform: &Platform, tx: &Tx, by: Duration) -> Result<(), Fault> {
+    // There is one, which starts anew by this; or it is planned here instead of by the server.
+    Ok(jobs::enqueue(platform, tx, &[next(platform.clock.after(by))]).await?)
 }
 
 fn next(due_at: Instant) -> NewJob {

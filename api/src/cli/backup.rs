@@ -1,12 +1,13 @@
 //! `spacedly backup`: a copy of what is kept in DATA_DIR, taken while the server runs.
 //! Promise: a backup that is there is whole, and has the form of a DATA_DIR. Every file of which its database tells is in
-//! it: files are copied before and after the database; what is too much is swept by the server that is restored.
+//! it: files are copied before and after the database, and none is deleted meanwhile; what is too much is swept by the
+//! server that is restored.
 
 use std::{fs, io, path::Path, str::FromStr};
 
 use sqlx::{Connection, SqliteConnection, sqlite::SqliteConnectOptions};
 
-use crate::platform::config::Config;
+use crate::platform::{config::Config, storage};
 
 /// Copies it into a new folder.
 #[expect(clippy::print_stdout, reason = "the output of a command")]
@@ -30,12 +31,15 @@ pub(super) async fn run(config: &Config, folder: &Path) -> Result<(), String> {
     }
     private(&partial).map_err(failed)?;
     let data = &config.server.data_dir;
-    let objects = || copy_new(&data.join("objects/buckets"), &partial.join("objects/buckets")).map_err(failed);
-    // Twice, so that the second look is short: little comes and goes between it and the database.
+    let store = data.join("objects");
+    let objects = || copy_new(&store.join("buckets"), &partial.join("objects/buckets")).map_err(failed);
+    // Most of them before anything is held up.
     objects()?;
-    objects()?;
+    let kept = store.is_dir().then(|| storage::keep_all(&store)).transpose();
+    let kept = kept.map_err(|e| format!("{}: {e}", store.display()))?;
     copy_database(config, &partial.join("spacedly.db")).await?;
     objects()?;
+    drop(kept);
     if config.security.secret_key.is_none() {
         let secret = data.join("secret.key");
         copy(&secret, &partial.join("secret.key")).map_err(|e| format!("{}: {e}", secret.display()))?;

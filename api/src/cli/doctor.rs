@@ -3,13 +3,16 @@
 
 use secrecy::ExposeSecret;
 
-use crate::platform::{
-    clock::Clock,
-    config::Config,
-    examine::{self, Finding, Grade, PATIENCE},
-    random::Random,
-    secret::Secrets,
-    storage::Storage,
+use crate::{
+    platform::{
+        clock::Clock,
+        config::Config,
+        examine::{self, Finding, Grade, PATIENCE},
+        random::Random,
+        secret::Secrets,
+        storage::Storage,
+    },
+    schema::Documents,
 };
 
 /// Looks at everything and prints what it finds. Whether it all works.
@@ -54,7 +57,21 @@ async fn look(config: &Config) -> Vec<Finding> {
     for part in [database, redis, files, mail, examine::machine(config, &clock)] {
         found.extend(part);
     }
+    found.extend(documents(config));
+    found.push(examine::watching(config));
     found
+}
+
+/// The manifest of trusted documents, read as the server reads it. None: there is none.
+fn documents(config: &Config) -> Option<Finding> {
+    let path = config.documents.trusted.as_ref()?;
+    Some(match Documents::from_config(config) {
+        Ok(_) => Finding::ok(format!("documents: the trusted ones are read from {}", path.display())),
+        Err(problem) => Finding::fail(
+            format!("documents: {problem}"),
+            "let TRUSTED_DOCUMENTS name the manifest that graphql-codegen, Relay or Apollo wrote",
+        ),
+    })
 }
 
 /// Files in an S3. The store in the process is the disk of DATA_DIR, which is looked at anyway.

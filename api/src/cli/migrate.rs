@@ -1,12 +1,10 @@
 //! `spacedly migrate`: the tables, one migration at a time.
 
-use clap::Subcommand;
-use migration::{Migrator, MigratorTrait};
-
 use crate::{
     app::{App, Handed},
     platform::config::Config,
 };
+use clap::Subcommand;
 
 /// Which way.
 #[derive(Clone, Copy, Subcommand)]
@@ -23,13 +21,12 @@ pub(super) enum Direction {
 #[expect(clippy::print_stdout, reason = "the output of a command")]
 pub(super) async fn run(config: Config, direction: Direction) -> Result<(), String> {
     let app = App::build(config, Handed::default()).await?;
-    let db = app.platform.db.for_migrations();
     match direction {
-        Direction::Up => Migrator::up(db, None).await.map_err(|e| e.to_string()),
-        Direction::Down => Migrator::down(db, Some(1)).await.map_err(|e| e.to_string()),
+        Direction::Up => app.migrate().await,
+        Direction::Down => app.migrate_down().await,
         Direction::Status => {
-            for migration in Migrator::get_migration_with_status(db).await.map_err(|e| e.to_string())? {
-                println!("{:8} {}", migration.status().to_string(), migration.name());
+            for (migration, status) in app.migrations().await? {
+                println!("{status:8} {migration}");
             }
             Ok(())
         }

@@ -35,7 +35,7 @@ enum Command {
         #[arg(long)]
         no_worker: bool,
     },
-    /// Does the background work alone, and listens nowhere. Any number of them may run, on PostgreSQL.
+    /// Does the background work alone, and tells how it is at WORKER_PORT. Any number of them may run, on PostgreSQL.
     Worker,
     /// Brings the tables up to date, takes the last migration back, or tells where they stand.
     Migrate {
@@ -46,8 +46,12 @@ enum Command {
     Schema,
     /// Prints every setting with its meaning and its default, in the form of `.env.example`.
     Settings,
-    /// Asks the server of the same settings whether it is ready.
-    Healthcheck,
+    /// Asks the server, or the worker, of the same settings whether it is ready.
+    Healthcheck {
+        /// Asks only whether it lives, whatever its database does: for what starts it anew when it does not.
+        #[arg(long)]
+        live: bool,
+    },
     /// Looks at the settings and at everything they lead to, and says how to mend what is wrong.
     Doctor,
     /// Makes example people with tasks, reminders and notifications of the last months. Not in production.
@@ -118,7 +122,7 @@ async fn act(command: Command) -> Result<(), Stop> {
         Command::Serve { no_worker } => serve::serve(config()?, !no_worker).await?,
         Command::Worker => serve::work(config()?).await?,
         Command::Migrate { direction } => migrate::run(config()?, direction).await?,
-        Command::Healthcheck => healthcheck::run(&config()?).await?,
+        Command::Healthcheck { live } => healthcheck::run(&config()?, live).await?,
         Command::Seed(wish) => seed::run(config()?, wish).await?,
         Command::Backup { folder } => backup::run(&config()?, &folder).await?,
         Command::Restored { lost_at } => restored::run(config()?, &lost_at).await?,

@@ -1,12 +1,15 @@
 //! `spacedly restored`: what a database that came from a backup cannot know.
 //! Promise: what was due between the backup and the loss is shown in the app and not sent again; what was due later goes
-//! out as ever. Done twice, it does nothing more.
+//! out as ever. Done twice, it shows and settles nothing more. And for a week no file is removed because this database
+//! does not know it.
+
+use std::time::Duration;
 
 use chrono::DateTime;
 
 use crate::{
     app::{App, Handed},
-    notifications,
+    attachments, notifications,
     platform::{Platform, clock::Instant, config::Config, error::Fault, jobs::ByHand},
     reminders::{self, Settled},
     tasks,
@@ -14,6 +17,9 @@ use crate::{
 
 /// What the ledger says.
 const WHY: &str = "Our service was restored from a backup. This was probably sent before, so it was not sent again.";
+
+/// How long files wait that the database does not know: until then a backup that knows more may turn up.
+const SWEEP_AFTER: Duration = Duration::from_secs(7 * 86_400);
 
 /// Settles what was due before the loss, in one transaction, and tells how much it was.
 #[expect(clippy::print_stdout, reason = "the output of a command")]
@@ -33,6 +39,7 @@ pub(super) async fn run(config: Config, lost_at: &str) -> Result<(), String> {
         "{unsent} mails and push messages are taken for sent: their people see why in the ledger of the reminder."
     );
     println!("{shown} reminders were put into their lists, and {digests} digests are taken for mailed.");
+    println!("No file is removed from the bucket for 7 days because this database does not know it.");
     println!("Start the servers now.");
     Ok(())
 }
@@ -45,7 +52,10 @@ async fn settle(platform: &Platform, lost_at: Instant) -> Result<Settled, Fault>
             let by = ByHand { until: lost_at, of: None, why: WHY };
             notifications::settle_by_hand(&parts, &tx, &by).await?;
             tasks::settle_by_hand(&parts, &tx, &by).await?;
-            reminders::settle_by_hand(&parts, &tx, &by).await
+            let settled = reminders::settle_by_hand(&parts, &tx, &by).await?;
+            // Files that came after the backup are in the bucket still, and this database knows none of them.
+            attachments::put_off_sweep(&parts, &tx, SWEEP_AFTER).await?;
+            Ok(settled)
         })
         .await
 }

@@ -15,14 +15,23 @@ use crate::{
 #[expect(clippy::print_stdout, reason = "where it listens is told to whoever started it")]
 pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
     telemetry::start(&config)?;
+    let stop = stop_on_signal()?;
     let listener = server::bind(&config).await?;
     let address = listener.local_addr().map_err(|e| e.to_string())?;
     let graphiql = config.graphiql();
     if graphiql && config.is_production() {
         tracing::warn!("GRAPHIQL=true: everybody can open GraphiQL in production");
     }
-    let app = Arc::new(App::build(config, Handed::default()).await?);
-    app.migrate().await?;
+    if config.introspection() && config.is_production() {
+        tracing::warn!("INTROSPECTION=true: everybody can ask for the schema in production");
+    }
+    if config.shows_codes_to_others() {
+        tracing::warn!(
+            "HOST lets others reach this server, which is one for development: /dev/mailbox shows everybody's codes to \
+             whoever reaches it. For people other than you set ENVIRONMENT=production"
+        );
+    }
+    let Some(app) = begin(config, &stop).await? else { return Ok(()) };
     println!("Spacedly listens on http://{address}");
     println!("  GraphQL   http://{address}/graphql");
     if graphiql {
@@ -31,8 +40,6 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
     if app.platform.mailer.mailbox().is_some() {
         println!("  Mailbox   http://{address}/dev/mailbox");
     }
-    let stop = CancellationToken::new();
-    let signal = tokio::spawn(stop_on_signal(stop.clone()));
     let work = async {
         if works {
             worker::run(app.clone(), stop.clone()).await;
@@ -41,7 +48,6 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
     let (served, ()) = tokio::join!(server::serve(app.clone(), listener, stop.clone()), work);
     app.platform.tracer.stop().await;
     app.platform.bus.flush().await;
-    signal.abort();
     served.map_err(|e| e.to_string())
 }
 
@@ -49,9 +55,9 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
 #[expect(clippy::print_stdout, reason = "that it began is told to whoever started it")]
 pub(super) async fn work(config: Config) -> Result<(), String> {
     telemetry::start(&config)?;
+    let stop = stop_on_signal()?;
     let listener = server::bind_worker(&config).await?;
-    let app = Arc::new(App::build(config, Handed::default()).await?);
-    app.migrate().await?;
+    let Some(app) = begin(config, &stop).await? else { return Ok(()) };
     match &listener {
         Some(listener) => {
             let address = listener.local_addr().map_err(|e| e.to_string())?;
@@ -59,8 +65,7 @@ pub(super) async fn work(config: Config) -> Result<(), String> {
         }
         None => println!("Spacedly works"),
     }
-    let (stop, done) = (CancellationToken::new(), CancellationToken::new());
-    let signal = tokio::spawn(stop_on_signal(stop.clone()));
+    let done = CancellationToken::new();
     // It can be watched until its last job is done.
     let watched = async {
         match listener {
@@ -75,22 +80,39 @@ pub(super) async fn work(config: Config) -> Result<(), String> {
     let (watched, ()) = tokio::join!(watched, work);
     app.platform.tracer.stop().await;
     app.platform.bus.flush().await;
-    signal.abort();
     watched.map_err(|e| e.to_string())
 }
 
-async fn stop_on_signal(stop: CancellationToken) {
+/// Builds the parts and brings the tables up to date. None: it was told to stop before it had begun.
+async fn begin(config: Config, stop: &CancellationToken) -> Result<Option<Arc<App>>, String> {
+    let begun = stop.run_until_cancelled(async {
+        let app = App::build(config, Handed::default()).await?;
+        app.migrate().await?;
+        Ok(Arc::new(app))
+    });
+    begun.await.transpose()
+}
+
+/// Cancelled by the signal to stop. It is heard from now on: the first process of a container that hears none would start
+/// all the same, and be killed.
+fn stop_on_signal() -> Result<CancellationToken, String> {
+    let stop = CancellationToken::new();
+    let told = stop.clone();
     #[cfg(unix)]
-    {
+    let mut terminate = {
         use tokio::signal::unix::{SignalKind, signal};
-        let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
+        signal(SignalKind::terminate()).map_err(|e| format!("signals cannot be heard: {e}"))?
+    };
+    tokio::spawn(async move {
+        #[cfg(unix)]
         tokio::select! {
             _ = terminate.recv() => {}
             _ = tokio::signal::ctrl_c() => {}
         }
-    }
-    #[cfg(not(unix))]
-    let _ = tokio::signal::ctrl_c().await;
-    tracing::info!("stopping: what runs may finish");
-    stop.cancel();
+        #[cfg(not(unix))]
+        let _ = tokio::signal::ctrl_c().await;
+        tracing::info!("stopping: what runs may finish");
+        told.cancel();
+    });
+    Ok(stop)
 }

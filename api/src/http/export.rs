@@ -5,10 +5,10 @@ use std::sync::Arc;
 use futures_util::{StreamExt, stream};
 use poem::{
     Body, Request, Response,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
 };
 
-use super::{Edge, answer, caller};
+use super::{Edge, answer, caller, graphql::comes_from_elsewhere};
 use crate::platform::{error::Fault, scalars::DateTime};
 
 /// Bytes that are gathered before they are sent.
@@ -16,6 +16,10 @@ const CHUNK: usize = 32 * 1024;
 
 /// Serves `GET /graphql/export` to whoever is logged in.
 pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
+    if comes_from_elsewhere(request.headers()) && !is_link_of_the_site(request.headers()) {
+        let why = "The page of another site may ask by CORS alone.";
+        return answer::fault(Fault::Forbidden(why), &request);
+    }
     let origin = caller::origin(&edge, &request, true);
     let identified = match caller::identify(&edge, caller::credential(&edge, &request)).await {
         Ok(Some(identified)) => identified,
@@ -53,6 +57,12 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
         .body(body);
     caller::carry_on(&mut response, identified.cookie);
     response
+}
+
+/// Whether a browser follows a link of the same site: a front end has one to its export, and is another origin there.
+fn is_link_of_the_site(headers: &HeaderMap) -> bool {
+    let is = |name, value: &str| headers.get(name).is_some_and(|found| found == value);
+    is("sec-fetch-site", "same-site") && is("sec-fetch-mode", "navigate")
 }
 
 /// Small pieces as larger ones: a write for each row would cost more than the row.

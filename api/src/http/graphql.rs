@@ -171,7 +171,7 @@ async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Out
 
 /// Whether a browser asks for another site's page, which cannot read the answer: all it could do is spend the points of
 /// whose cookies or address it comes with (Fetch Metadata Request Headers, W3C).
-fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
+pub(super) fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
     let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     matches!(of("sec-fetch-site"), "cross-site" | "same-site") && of("sec-fetch-mode") != "cors"
 }

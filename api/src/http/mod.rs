@@ -18,9 +18,11 @@ mod objects;
 mod oidc;
 mod operations;
 mod pace;
+mod parts;
 mod places;
 mod socket;
 mod sse;
+mod unread;
 mod watch;
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use poem::{Endpoint, EndpointExt, IntoResponse, Request, Response, Route, get, h
 use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use self::{health::Health, places::Places, sse::Streams};
+pub use self::{health::Health, places::Places, sse::Streams, unread::Impatient};
 use crate::{accounts::Accounts, analytics::Figures, platform::Platform, schema::Schema};
 
 /// What the edge works with.
@@ -90,7 +92,7 @@ pub fn routes(edge: Arc<Edge>) -> impl Endpoint<Output = Response> + 'static {
             .at("/dev/mailbox/:id", get(at(|edge, request| Box::pin(mailbox::show(edge, request)))));
     }
     if edge.platform.config.graphiql() {
-        route = route.at("/", get(at(|_, _| Box::pin(async { graphiql::page() })))).at(
+        route = route.at("/", get(at(|edge, _| Box::pin(async move { graphiql::page(&edge.platform.config) })))).at(
             "/graphiql/*path",
             get(at(|_, request| Box::pin(async move { graphiql::asset(request.uri().path()) }))),
         );

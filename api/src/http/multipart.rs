@@ -7,7 +7,7 @@ use std::{collections::HashMap, io, sync::Arc, time::Duration};
 
 use futures_util::stream::BoxStream;
 use hyper::body::Bytes;
-use multer::{Constraints, Field, Multipart, SizeLimit};
+use multer::Field;
 use poem::{
     Request,
     http::{HeaderMap, StatusCode, header},
@@ -19,6 +19,7 @@ use super::{
     asked::asked_of,
     graphql::{Stop, stop_for},
     pace::{Pace, drain, paced},
+    parts::Parts,
     places::Holder,
 };
 use crate::{
@@ -101,8 +102,7 @@ async fn read(
     let (limits, storage) = (&edge.platform.config.limits, &edge.platform.config.storage);
     let whole =
         storage.file_limit.saturating_mul(storage.files_per_request as u64).saturating_add(limits.body as u64 * 2);
-    let sizes = SizeLimit::new().whole_stream(whole);
-    let mut parts = Multipart::with_constraints(body, boundary, Constraints::new().size_limit(sizes));
+    let mut parts = Parts::of(body, boundary, whole);
     let mut operations = match json_of(&mut parts, "operations", limits.body).await? {
         Json::Object(operations) => operations,
         Json::Array(_) => return Err(bad("Send one request at a time: batches are not taken.").into()),
@@ -124,13 +124,13 @@ fn bad(message: impl Into<String>) -> Stop {
 }
 
 /// The next part, which must be this one.
-async fn json_of(parts: &mut Multipart<'_>, name: &str, most: usize) -> Result<Json, Stop> {
-    let part = parts.next_field().await.map_err(broken)?;
+async fn json_of(parts: &mut Parts<'_>, name: &str, most: usize) -> Result<Json, Stop> {
+    let part = parts.next().await?;
     let mut part = part
         .filter(|part| part.name() == Some(name))
         .ok_or_else(|| bad("Send operations first, then map, then the files."))?;
     let mut json = Vec::new();
-    while let Some(piece) = part.chunk().await.map_err(broken)? {
+    while let Some(piece) = parts.piece(&mut part).await? {
         json.extend_from_slice(&piece);
         if json.len() > most {
             let message = format!("{name} has at most {most} bytes.");
@@ -181,25 +181,25 @@ fn find<'a>(operations: &'a mut Map<String, Json>, path: &str) -> Option<&'a mut
 }
 
 /// The files, in the order of the map.
-async fn files(edge: &Edge, parts: &mut Multipart<'_>, names: HashMap<String, usize>) -> Result<Uploads, Stop> {
+async fn files(edge: &Edge, parts: &mut Parts<'_>, names: HashMap<String, usize>) -> Result<Uploads, Stop> {
     let mut found: Vec<Option<Received>> = vec![None; names.len()];
-    while let Some(part) = parts.next_field().await.map_err(broken)? {
+    while let Some(part) = parts.next().await? {
         let index = part.name().and_then(|name| names.get(name)).copied();
         let slot = index.and_then(|index| found.get_mut(index)).filter(|slot| slot.is_none());
         let slot = slot.ok_or_else(|| bad("There is a file that map does not name, or names once and comes twice."))?;
-        *slot = Some(spool(edge, part).await?);
+        *slot = Some(spool(edge, parts, part).await?);
     }
     let files: Option<Vec<Received>> = found.into_iter().collect();
     files.map(|files| Uploads(Arc::new(files))).ok_or_else(|| bad("A file that map names is missing."))
 }
 
-async fn spool(edge: &Edge, mut part: Field<'_>) -> Result<Received, Stop> {
+async fn spool<'b>(edge: &Edge, parts: &mut Parts<'b>, mut part: Field<'b>) -> Result<Received, Stop> {
     let (folder, most) = (&edge.platform.config.server.data_dir, edge.platform.config.storage.file_limit);
     let full = |error: io::Error| stop_for(Fault::Unavailable(format!("an upload cannot be written down: {error}")));
     let mut spool = SpoolWriter::new(folder, most).await.map_err(full)?;
     let name = part.file_name().unwrap_or_default().to_owned();
     let content_type = part.content_type().map(ToString::to_string).unwrap_or_default();
-    while let Some(piece) = part.chunk().await.map_err(broken)? {
+    while let Some(piece) = parts.piece(&mut part).await? {
         spool.write(&piece).await.map_err(|error| match error {
             SpoolError::TooLong => {
                 Stop::new(StatusCode::PAYLOAD_TOO_LARGE, format!("A file has at most {most} bytes."))
@@ -208,22 +208,4 @@ async fn spool(edge: &Edge, mut part: Field<'_>) -> Result<Received, Stop> {
         })?;
     }
     Ok(Received { name, content_type, spool: spool.finish().await.map_err(full)? })
-}
-
-/// A body that cannot be read on.
-fn broken(error: multer::Error) -> Stop {
-    match error {
-        multer::Error::StreamReadFailed(cause) => {
-            let timed_out = cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::TimedOut);
-            if timed_out {
-                Stop::new(StatusCode::REQUEST_TIMEOUT, "The upload was too slow.")
-            } else {
-                bad("The body broke off.")
-            }
-        }
-        multer::Error::StreamSizeExceeded { .. } | multer::Error::FieldSizeExceeded { .. } => {
-            Stop::new(StatusCode::PAYLOAD_TOO_LARGE, "The request is too large.")
-        }
-        _ => bad("The body is not a multipart request."),
-    }
 }

@@ -7,7 +7,7 @@ use http_body_util::{Empty, StreamBody};
 use hyper::body::{Bytes, Frame};
 use poem::{
     Request, Response,
-    http::{self, HeaderValue, Method, StatusCode, header},
+    http::{self, Method, StatusCode},
 };
 
 use super::{
@@ -26,12 +26,6 @@ pub(super) async fn serve(edge: Arc<Edge>, request: Request) -> Response {
     *asked.method_mut() = parts.method;
     *asked.version_mut() = parts.version;
     *asked.headers_mut() = parts.headers;
-    // HTTP/2 names the host in the address; what is signed is the header.
-    if !asked.headers().contains_key(header::HOST)
-        && let Some(host) = uri.authority().and_then(|host| HeaderValue::from_str(host.as_str()).ok())
-    {
-        asked.headers_mut().insert(header::HOST, host);
-    }
     *asked.uri_mut() = uri;
     if !matches!(*asked.method(), Method::PUT | Method::POST) {
         return store.serve(asked.map(|()| Empty::<Bytes>::new())).await.into();

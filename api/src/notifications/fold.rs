@@ -41,10 +41,10 @@ fn job_of(by: Channel) -> &'static str {
 /// Registers the jobs that end quiet hours.
 pub(super) fn register_jobs(engine: &mut Engine) {
     engine.singles(FOLD_EMAIL, |platform, job| tell(platform, job, Channel::Email));
-    engine.when_failed(|platform, failed| note_failure(platform, failed, Channel::Email));
+    engine.when_failed(|platform, tx, failed| Box::pin(note_failure(platform, tx, failed, Channel::Email)));
     engine.while_there(|platform| platform.mailer.pass());
     engine.singles(FOLD_PUSH, |platform, job| tell(platform, job, Channel::Push));
-    engine.when_failed(|platform, failed| note_failure(platform, failed, Channel::Push));
+    engine.when_failed(|platform, tx, failed| Box::pin(note_failure(platform, tx, failed, Channel::Push)));
 }
 
 /// What a reminder's delivery would have told.
@@ -212,21 +212,19 @@ async fn settle(
     Ok(())
 }
 
-async fn note_failure(platform: Platform, failed: Failed, by: Channel) {
+async fn note_failure(platform: &Platform, tx: &Tx, failed: &Failed, by: Channel) -> Result<(), Fault> {
     let user_id = UserId::from_uuid(failed.job.subject_id);
-    let parts = platform.clone();
-    let (error, attempts) = (failed.error, failed.attempts);
-    let noted = platform.db.write::<_, Fault, _, _>(move |tx| async move {
-        let held = held_by(user_id, by).all(&*tx).await?;
-        let outcome = match failed.next_attempt_at {
-            Some(next_attempt_at) => HeldOutcome::Tried { error, attempts, next_attempt_at },
-            None => HeldOutcome::Failed { error, attempts },
-        };
-        settle(&parts, &tx, &held, by, outcome).await
-    });
-    if let Err(fault) = noted.await {
-        tracing::warn!(?fault, user = %user_id, "a failed try could not be noted");
+    let (error, attempts) = (failed.error.clone(), failed.attempts);
+    let held = held_by(user_id, by).all(&**tx).await?;
+    if let Some(next_attempt_at) = failed.next_attempt_at {
+        return settle(platform, tx, &held, by, HeldOutcome::Tried { error, attempts, next_attempt_at }).await;
     }
+    settle(platform, tx, &held, by, HeldOutcome::Failed { error, attempts }).await?;
+    // What that one message had no room for gets one of its own.
+    if held_by(user_id, by).one(&**tx).await?.is_some() {
+        plan(platform, tx, user_id, platform.clock.now(), by).await?;
+    }
+    Ok(())
 }
 
 /// What one thing that was held looks like.

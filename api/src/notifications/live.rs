@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use async_graphql::{Enum, SimpleObject};
+use async_graphql::{Enum, ID, SimpleObject};
 use entity::{
     NotificationId, UserId, notification as row, notification_counter as counter, notification_event as event,
 };
@@ -43,6 +43,8 @@ pub(crate) struct NotificationEvent {
     kind: NotificationEventKind,
     /// The notification. Null: it was deleted, or the event is about several.
     notification: Option<Notification>,
+    /// Which one, also when it is deleted. Null: the event is about several.
+    notification_id: Option<ID>,
     /// How many are unread right after this. Absolute: show it as it is.
     unread_notification_count: i32,
     /// When it happened.
@@ -75,7 +77,8 @@ async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq:
     if seq < last_seq {
         let next = event::Entity::visible_to(user_id).filter(event::Column::Seq.eq(seq + 1));
         if next.one(platform.db.read()).await?.is_none() {
-            let message = "This cursor is too old: query the list and the count, then subscribe without a cursor.";
+            let message =
+                "This cursor is too old: query the list and notificationBadge, then subscribe with its cursor.";
             return Err(Fault::BadRequest(message.into()));
         }
     }
@@ -104,6 +107,7 @@ async fn read(platform: Platform, user_id: UserId, seen: i64) -> Result<Batch<No
             cursor: Cursor(event.seq.to_string()),
             kind: event.kind.into(),
             notification: event.notification_id.and_then(|id| notifications.get(&id)).cloned().map(Into::into),
+            notification_id: event.notification_id.map(|id| ID(id.to_string())),
             unread_notification_count: event.unread,
             occurred_at: DateTime(event.created_at),
         })

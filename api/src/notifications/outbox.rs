@@ -6,6 +6,7 @@ use std::collections::{BTreeSet, HashSet};
 
 use askama::Template;
 use entity::{MessageId, UserId, delivery::Channel, message as row, notification::Kind, push_subscription as browser};
+use futures_util::future::BoxFuture;
 use sea_orm::{
     ActiveEnum, ActiveValue::Set, ColumnTrait, DbErr, EntityTrait, FromQueryResult, QueryFilter, QuerySelect,
 };
@@ -194,17 +195,13 @@ fn compose(platform: &Platform, message: &row::Model, person: &entity::user::Mod
 }
 
 /// Forgets a message that will not go out; it stands in the list of the app.
-async fn forget(platform: Platform, failed: Failed) {
-    if failed.next_attempt_at.is_some() {
-        return;
-    }
-    let id = MessageId::from_uuid(failed.job.subject_id);
-    let forgotten = platform.db.write::<_, Fault, _, _>(move |tx| async move {
-        Ok(row::Entity::delete_by_id(id).exec(&*tx).await.map(drop)?)
-    });
-    if let Err(fault) = forgotten.await {
-        tracing::warn!(?fault, message = %id, "a message that was given up could not be forgotten");
-    }
+fn forget<'a>(_: &'a Platform, tx: &'a Tx, failed: &'a Failed) -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(async move {
+        if failed.next_attempt_at.is_none() {
+            row::Entity::delete_by_id(MessageId::from_uuid(failed.job.subject_id)).exec(&**tx).await?;
+        }
+        Ok(())
+    })
 }
 
 /// Forgets what waits to go out, by itself or held by quiet hours, and was due by then: it stands in the list of the app.

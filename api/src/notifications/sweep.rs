@@ -1,13 +1,18 @@
 //! Forgetting what is older than it is kept.
 
 use entity::{notification as row, notification_event as event, notification_event::Kind};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QuerySelect};
+use sea_orm::{
+    ColumnTrait, EntityTrait, QueryFilter, QuerySelect, QueryTrait,
+    sea_query::{Expr, ExprTrait},
+};
 
 use super::record::{announce, hold};
 use crate::platform::{Platform, clock::span, error::Fault};
 
 /// How many notifications one transaction sweeps.
 const BATCH: u64 = 500;
+/// How many events one transaction sweeps: after a long pause there are more than one statement may take.
+const EVENTS: u64 = 10_000;
 
 /// Deletes notifications past `NOTIFICATION_LIFETIME` (with the counts that go with them) and events past
 /// `EVENT_LIFETIME`.
@@ -47,11 +52,19 @@ pub async fn sweep(platform: &Platform) -> Result<(), Fault> {
             break;
         }
     }
-    platform
-        .db
-        .write::<_, Fault, _, _>(move |tx| async move {
-            event::Entity::delete_many().filter(event::Column::CreatedAt.lt(oldest_event)).exec(&*tx).await?;
-            Ok(())
-        })
-        .await
+    loop {
+        let swept = platform
+            .db
+            .write::<_, Fault, _, _>(move |tx| async move {
+                let key = [event::Column::UserId, event::Column::Seq];
+                let old = event::Entity::find().select_only().columns(key);
+                let old = old.filter(event::Column::CreatedAt.lt(oldest_event)).limit(EVENTS).into_query();
+                let among = Expr::tuple(key.map(Expr::col)).in_subquery(old);
+                Ok(event::Entity::delete_many().filter(among).exec(&*tx).await?.rows_affected)
+            })
+            .await?;
+        if swept < EVENTS {
+            return Ok(());
+        }
+    }
 }

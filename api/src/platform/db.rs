@@ -341,10 +341,10 @@ fn lock_file(path: &Path) -> Result<File, String> {
     }
 }
 
-async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
+/// What the server asks of each of its connections to PostgreSQL.
+pub(super) fn as_the_server(options: PgConnectOptions, config: &Config) -> PgConnectOptions {
     let millis = |duration: Duration| duration.as_millis().to_string();
-    let options = PgConnectOptions::from_str(url)
-        .map_err(|e| format!("DATABASE_URL: {e}"))?
+    options
         .application_name("spacedly")
         .options([
             ("statement_timeout", millis(config.database.statement_timeout)),
@@ -353,7 +353,17 @@ async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
             // The ROLLBACK below warns each time that there was nothing to roll back.
             ("client_min_messages", "error".into()),
         ])
-        .disable_statement_logging();
+        .disable_statement_logging()
+}
+
+/// What it asks of those that read: as on SQLite, they cannot write at all, for every write goes through [`Db::write`].
+pub(super) fn as_a_reader(options: PgConnectOptions) -> PgConnectOptions {
+    options.options([("default_transaction_read_only", "on")])
+}
+
+async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
+    let options = PgConnectOptions::from_str(url).map_err(|e| format!("DATABASE_URL: {e}"))?;
+    let options = as_the_server(options, config);
     let pool = |size: u32| {
         PgPoolOptions::new()
             .max_connections(size.max(1))
@@ -370,12 +380,20 @@ async fn open_postgres(url: &str, config: &Config) -> Result<Opened, String> {
                 Ok(true)
             })
         })
+        // After a failover a name may still lead to a standby, which takes no write: the pool tries again.
+        .after_connect(|connection, _| {
+            Box::pin(async move {
+                let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(connection).await?;
+                if standby {
+                    return Err(sqlx::Error::Io(std::io::Error::other("this PostgreSQL is a standby")));
+                }
+                Ok(())
+            })
+        })
         .connect_with(options.clone())
         .await
         .map_err(failed)?;
-    // As on SQLite, these cannot write at all: every write goes through `Db::write`.
-    let reading = options.options([("default_transaction_read_only", "on")]);
-    let read = pool(config.database.readers).connect_lazy_with(reading);
+    let read = pool(config.database.readers).connect_lazy_with(as_a_reader(options));
     Ok((
         SqlxPostgresConnector::from_sqlx_postgres_pool(read),
         SqlxPostgresConnector::from_sqlx_postgres_pool(write),

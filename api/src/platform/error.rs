@@ -82,10 +82,13 @@ impl From<DbErr> for Fault {
             DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
                 match cause.as_ref() {
                     sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed => true,
-                    // PostgreSQL: serialization, deadlock, lock and statement timeout, shutdown. SQLite: busy.
+                    // PostgreSQL: read-only (it became a standby), serialization, deadlock, lock and statement timeout,
+                    // shutdown. SQLite: busy.
                     sqlx::Error::Database(cause) => matches!(
                         cause.code().as_deref(),
-                        Some("40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "5" | "517")
+                        Some(
+                            "25006" | "40001" | "40P01" | "55P03" | "57014" | "57P01" | "57P02" | "57P03" | "5" | "517"
+                        )
                     ),
                     _ => false,
                 }
@@ -143,7 +146,8 @@ pub enum UserErrorCode {
     Taken,
     /// It was changed in the meantime; the payload carries its current state.
     Conflict,
-    /// As many as are allowed are already there.
+    /// As many as are allowed are already there: the reminders of a task, the files of a task, or the bytes of all of
+    /// the person's files (`storage`).
     LimitReached,
     /// It is not in a state in which this can be done.
     WrongState,
@@ -158,7 +162,8 @@ pub struct UserError {
     pub code: UserErrorCode,
     /// What to do about it, in English.
     pub message: String,
-    /// Where in the input it is, from the argument down: `["input", "title"]`.
+    /// Where in the input it is, from the argument down: `["input", "title"]`. A place in a list is its decimal number,
+    /// from 0: `["input", "files", "0", "fileName"]`. `["input"]` alone is the request as a whole.
     pub path: Vec<String>,
 }
 
@@ -203,15 +208,25 @@ impl From<DbErr> for Refusal {
     }
 }
 
-/// Declares a mutation's payload: the thing that came of it, and the mistakes that stood in the way.
+/// Declares a mutation's payload: the thing that came of it, what else is different since (if that is named too, so
+/// that a client reads it in the same answer), and the mistakes that stood in the way.
 #[macro_export]
 macro_rules! payload {
-    ($(#[$doc:meta])* $name:ident { $(#[$field_doc:meta])* $field:ident: $thing:ty }) => {
+    (
+        $(#[$doc:meta])* $name:ident {
+            $(#[$field_doc:meta])* $field:ident: $thing:ty
+            $(, $(#[$also_doc:meta])* $also:ident: $also_thing:ty)?
+        }
+    ) => {
         $(#[$doc])*
         #[derive(async_graphql::SimpleObject)]
         pub struct $name {
             $(#[$field_doc])*
             pub $field: Option<$thing>,
+            $(
+                $(#[$also_doc])*
+                pub $also: Option<$also_thing>,
+            )?
             /// What the person can mend; empty when it was done.
             pub user_errors: Vec<$crate::platform::error::UserError>,
         }
@@ -220,11 +235,12 @@ macro_rules! payload {
             /// The answer to what an act came to.
             pub fn answer(
                 result: Result<$thing, $crate::platform::error::Refusal>,
+                $($also: $also_thing,)?
             ) -> Result<Self, $crate::platform::error::Fault> {
                 use $crate::platform::error::Refusal;
                 match result {
-                    Ok(thing) => Ok(Self { $field: Some(thing), user_errors: Vec::new() }),
-                    Err(Refusal::User(user_errors)) => Ok(Self { $field: None, user_errors }),
+                    Ok(thing) => Ok(Self { $field: Some(thing), $($also: Some($also),)? user_errors: Vec::new() }),
+                    Err(Refusal::User(user_errors)) => Ok(Self { $field: None, $($also: None,)? user_errors }),
                     Err(Refusal::Fault(fault)) => Err(fault),
                 }
             }

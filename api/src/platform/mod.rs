@@ -22,6 +22,7 @@ pub mod limiter;
 pub mod live;
 pub mod mail;
 pub mod metrics;
+pub mod migrations;
 pub mod page;
 pub mod push;
 pub mod random;

@@ -361,16 +361,11 @@ pub fn on_held_messages<'a>(
 }
 
 /// Writes a failed try into the ledger.
-async fn note_failure(platform: Platform, failed: Failed) {
-    let id = DeliveryId::from_uuid(failed.job.subject_id);
-    let now = platform.clock.now();
-    let state = if failed.next_attempt_at.is_some() { State::Pending } else { State::Failed };
-    let noted = platform.db.write::<_, Fault, _, _>(move |tx| async move {
-        let Failed { error, attempts, next_attempt_at, .. } = &failed;
+fn note_failure<'a>(platform: &'a Platform, tx: &'a Tx, failed: &'a Failed) -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(async move {
+        let Failed { job, error, attempts, next_attempt_at } = failed;
+        let state = if next_attempt_at.is_some() { State::Pending } else { State::Failed };
         let tried = Tried { state, error, attempts: *attempts, next_attempt_at: *next_attempt_at };
-        Ok(ledger::tried(&tx, &[id], tried, now).await?)
-    });
-    if let Err(fault) = noted.await {
-        tracing::warn!(?fault, delivery = %id, "a failed try could not be written into the ledger");
-    }
+        Ok(ledger::tried(tx, &[DeliveryId::from_uuid(job.subject_id)], tried, platform.clock.now()).await?)
+    })
 }

@@ -30,9 +30,9 @@ pub enum ReminderOrder {
 /// Which reminders are listed. All that is given must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub(super) struct ReminderFilter {
-    /// One of these.
+    /// One of these; an empty list matches nothing.
     pub status: Option<Vec<ReminderStatus>>,
-    /// One of these.
+    /// One of these; an empty list matches nothing.
     #[graphql(name = "type")]
     pub kind: Option<Vec<ReminderType>>,
     /// Its moment is this one or after it.

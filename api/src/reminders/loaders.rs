@@ -23,6 +23,10 @@ use crate::{
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RemindersOf(pub TaskId);
 
+/// The question: which reminder has this id?
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ReminderWithId(pub ReminderId);
+
 /// The question: what became of this reminder?
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DeliveriesOf(pub ReminderId);
@@ -41,6 +45,21 @@ impl Loader<RemindersOf> for ReminderLoader {
         let tasks = keys.iter().map(|key| key.0);
         let found = of_tasks(&self.platform, self.viewer.user_id, tasks).await.map_err(|e| Arc::new(e.into()))?;
         Ok(found.into_iter().map(|(task, rows)| (RemindersOf(task), rows)).collect())
+    }
+}
+
+impl Loader<ReminderWithId> for ReminderLoader {
+    type Value = Reminder;
+    type Error = Arc<Fault>;
+
+    async fn load(&self, keys: &[ReminderWithId]) -> Result<HashMap<ReminderWithId, Reminder>, Arc<Fault>> {
+        let rows = row::Entity::visible_to(self.viewer.user_id)
+            .filter(row::Column::Id.is_in(keys.iter().map(|key| key.0)))
+            .all(self.platform.db.read())
+            .await
+            .map_err(|e| Arc::new(e.into()))?;
+        let now = self.platform.clock.now();
+        Ok(rows.into_iter().map(|row| (ReminderWithId(row.id), Reminder::at(row, now))).collect())
     }
 }
 

@@ -155,6 +155,7 @@ fn check_scalar(name: &str, value: &Json) -> Result<(), Wrong> {
     let outcome = match name {
         "DateTime" => read::<scalars::DateTime>(value),
         "Date" => read::<scalars::Date>(value),
+        "LocalTime" => read::<scalars::LocalTime>(value),
         "Cursor" => read::<scalars::Cursor>(value),
         "TimeZone" => read::<scalars::TimeZone>(value),
         "URL" => read::<scalars::Url>(value),
@@ -169,4 +170,24 @@ fn check_scalar(name: &str, value: &Json) -> Result<(), Wrong> {
 
 fn refuse(variable: &str, Wrong(path, expected): Wrong) -> Refused {
     Refused::bad_request(format!("Variable ${variable}{path} must be {expected}."))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_scalar_of_the_schema_is_read_before_anything_runs() {
+        let schema = parse_schema(include_str!("../../../schema.graphql")).expect("the schema");
+        let mut read = 0;
+        for definition in schema.definitions {
+            let TypeSystemDefinition::Type(definition) = definition else { continue };
+            if matches!(definition.node.kind, TypeKind::Scalar) {
+                let name = definition.node.name.node.as_str();
+                assert!(check_scalar(name, &Json::Bool(true)).is_err(), "{name} is taken as it comes");
+                read += 1;
+            }
+        }
+        assert!(read >= 7, "{read}");
+    }
 }

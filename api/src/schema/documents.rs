@@ -1,6 +1,6 @@
 //! Documents that a client names instead of sending: trusted ones, known beforehand from a manifest, and automatic
 //! persisted queries (Apollo's protocol), which the first one who asks brings along.
-//! Promise: what is kept is bounded, and kept for who brought it alone; a name says which text runs and nothing else: it
+//! Promise: what is kept is bounded, by person too, and kept for who brought it alone; a name says which text runs and nothing else: it
 //! is judged and paid like any other.
 
 use std::{collections::HashMap, path::Path, sync::Arc};
@@ -41,6 +41,10 @@ struct Trusted {
 struct Automatic {
     people: Cache<Key, Arc<str>>,
     nobody: Cache<Key, Arc<str>>,
+    /// What each person brought, oldest first: nobody turns over the room of all.
+    brought: Cache<UserId, Arc<[[u8; 32]]>>,
+    /// How many of them a person has at once.
+    each: usize,
 }
 
 /// The document that is to run.
@@ -109,10 +113,7 @@ impl Documents {
     /// Keeps a document that proved good, for who brought it.
     pub(super) fn keep(&self, caller: Caller, hash: [u8; 32], text: Arc<str>) {
         if let Some(automatic) = &self.automatic {
-            let kept = automatic.of(caller);
-            kept.insert(key(caller, hash), text);
-            // The library puts off what goes beyond the bound; there are few of these.
-            kept.run_pending_tasks();
+            automatic.keep(caller, hash, text);
         }
     }
 }
@@ -127,12 +128,38 @@ fn key(caller: Caller, hash: [u8; 32]) -> Key {
 
 impl Automatic {
     fn new(settings: &Settings) -> Self {
-        let cache = || {
-            let weigh = |_: &Key, text: &Arc<str>| u32::try_from(text.len() + 100).unwrap_or(u32::MAX);
-            let cache = Cache::builder().max_capacity(settings.automatic_bytes).weigher(weigh);
-            cache.time_to_idle(settings.automatic_idle).eviction_policy(EvictionPolicy::lru()).build()
-        };
-        Self { people: cache(), nobody: cache() }
+        let cache = || bounded(settings, str::len);
+        Self {
+            people: cache(),
+            nobody: cache(),
+            brought: bounded(settings, size_of_val::<[[u8; 32]]>),
+            each: settings.automatic_each,
+        }
+    }
+
+    fn keep(&self, caller: Caller, hash: [u8; 32], text: Arc<str>) {
+        let kept = self.of(caller);
+        kept.insert(key(caller, hash), text);
+        if let Some(viewer) = caller.0 {
+            for over in self.note(viewer.user_id, hash) {
+                kept.invalidate(&(Some(viewer.user_id), over));
+            }
+        }
+        // The library puts off what goes beyond the bound; there are few of these.
+        kept.run_pending_tasks();
+    }
+
+    /// Notes who brought it. Gives what this person has too many of.
+    fn note(&self, person: UserId, hash: [u8; 32]) -> Vec<[u8; 32]> {
+        let mut over = Vec::new();
+        self.brought.entry(person).and_upsert_with(|before| {
+            let mut hashes = before.map(|before| before.into_value().to_vec()).unwrap_or_default();
+            hashes.retain(|other| *other != hash);
+            hashes.push(hash);
+            over = hashes.drain(..hashes.len().saturating_sub(self.each)).collect();
+            hashes.into()
+        });
+        over
     }
 
     fn of(&self, caller: Caller) -> &Cache<Key, Arc<str>> {
@@ -142,6 +169,17 @@ impl Automatic {
     fn get(&self, caller: Caller, hash: [u8; 32]) -> Option<Arc<str>> {
         self.of(caller).get(&key(caller, hash))
     }
+}
+
+/// A cache within the room for persisted queries; the size of a value is in bytes.
+fn bounded<K, V>(settings: &Settings, size: fn(&V) -> usize) -> Cache<K, Arc<V>>
+where
+    K: std::hash::Hash + Eq + Send + Sync + 'static,
+    V: ?Sized + Send + Sync + 'static,
+{
+    let weigh = move |_: &K, value: &Arc<V>| u32::try_from(size(value) + 100).unwrap_or(u32::MAX);
+    let cache = Cache::builder().max_capacity(settings.automatic_bytes).weigher(weigh);
+    cache.time_to_idle(settings.automatic_idle).eviction_policy(EvictionPolicy::lru()).build()
 }
 
 impl Trusted {

@@ -83,14 +83,18 @@ pub(super) fn check<'d>(document: &'d ExecutableDocument, limits: &'d Limits) ->
     most(syntactic.directives, limits.directives, "directives")?;
     let sizes = HashMap::new();
     let mut measures = Measures { fragments: &document.fragments, known: HashMap::new(), limits, sizes: &sizes };
+    let mut measured = Vec::new();
     for (_, operation) in document.operations.iter() {
-        let operation = &operation.node;
-        let measure = measures.of_set(&operation.selection_set.node)?;
-        most(measure.selections, limits.selections, "fields, with every fragment written out")?;
+        measured.push((operation.node.ty, measures.of_set(&operation.node.selection_set.node)?));
+    }
+    // Whatever walks a document walks all of its operations, and writes each spread out again in each of them.
+    let selections = measured.iter().fold(0usize, |sum, (_, measure)| sum.saturating_add(measure.selections));
+    most(selections, limits.selections, "fields in all its operations, with every fragment written out")?;
+    for (ty, measure) in measured {
         most(measure.aliases, limits.aliases, "aliases, with every fragment written out")?;
         most(measure.depth, limits.depth, "levels")?;
         most(measure.introspection_depth, limits.introspection_depth, "levels of introspection")?;
-        match operation.ty {
+        match ty {
             OperationType::Query => {}
             OperationType::Mutation => most(measure.roots, limits.mutations, "mutations in one operation")?,
             OperationType::Subscription if measure.roots != 1 => {

@@ -63,10 +63,35 @@ use crate::{
 };
 
 /// Everything that can be read.
+///
+/// What a person can mend is data: the `userErrors` of a mutation. What the program must handle is in the `errors` of
+/// the answer, of queries, mutations and subscriptions alike; `extensions.code` says what it is:
+///
+/// - UNAUTHENTICATED: nobody is logged in, or the session is over. Try sessionRefresh; if that says so too, log in
+///   again.
+/// - NOT_FOUND: what a mutation names is not there for the viewer, or not any more. (A query answers null for it.)
+/// - BAD_REQUEST: the request itself is wrong; the message says how to mend it.
+/// - RATE_LIMITED: too often, or the points are spent (see `rateLimit`). Come again after `extensions.retryAfter`
+///   seconds.
+/// - QUERY_TOO_COMPLEX: the document is beyond a limit, or costs more than there ever is. Ask for less at once.
+/// - IDEMPOTENCY_MISMATCH: this idempotencyKey came with other input, or for another mutation. Take a new key for a new
+///   request.
+/// - FORBIDDEN: this server does not tell its schema. Read schema.graphql.
+/// - PERSISTED_QUERY_NOT_FOUND: the document that was named is not known here. Send its text along with its hash; of a
+///   documentId, look whether the client and the server are of one release.
+/// - PERSISTED_QUERY_NOT_SUPPORTED: documents are not kept here. Send the text.
+/// - DOCUMENT_NOT_TRUSTED: only the documents of a list run here. Name one of them by its documentId.
+/// - UNAVAILABLE: a part of the service does not answer. Try again in a moment; a mutation that makes something with
+///   the same idempotencyKey. Its `extensions.requestId` finds it in the log.
+/// - INTERNAL: a defect of ours. If it stays, report `extensions.requestId`.
 #[derive(MergedObject, Default)]
 pub struct Query(ViewerQueries, TaskQueries, ReminderQueries, PushQueries, node::NodeQueries);
 
 /// Everything that can be done.
+///
+/// The mutations of a document are done one after the other. None of them is null: if one ends with a top-level error,
+/// `data` is null as a whole. Those before it in the document were done all the same, those after it were not. So send
+/// what must be known for sure in a document of its own. `Query` lists the codes of errors.
 #[derive(MergedObject, Default)]
 pub struct Mutation(
     AccountMutations,
@@ -78,7 +103,8 @@ pub struct Mutation(
     PushMutations,
 );
 
-/// Everything that can be followed.
+/// Everything that can be followed. A stream that fails ends with an error (`Query` lists the codes): subscribe again
+/// with the last cursor as `after`.
 #[derive(MergedSubscription, Default)]
 pub struct Subscription(NotificationSubscriptions, AttachmentSubscriptions);
 
@@ -88,7 +114,7 @@ pub struct ViewerQueries;
 
 #[Object]
 impl ViewerQueries {
-    /// The person who is logged in. Null: nobody is.
+    /// The person who is logged in. Null: nobody is, or a field below failed, which `errors` says.
     async fn viewer(&self, ctx: &async_graphql::Context<'_>) -> Option<User> {
         accounts::graphql::viewer(ctx)
     }

@@ -35,20 +35,22 @@ pub(super) struct NodeQueries;
 
 #[Object]
 impl NodeQueries {
-    /// Any of the viewer's objects. Null: there is none such for them.
+    /// Any of the viewer's objects, by an id that begins with `attachment_`, `notification_`, `reminder_`, `task_` or
+    /// `user_`. Null: there is none such for them. Any other id, or one that is malformed, is a BAD_REQUEST.
     async fn node(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The id of the object.")] id: ID,
+        #[graphql(desc = "The id of the object, like `task_01h2xcejqtf2nbrexx3vqjhp41`.")] id: ID,
     ) -> Result<Option<Node>, Fault> {
         Ok(find(ctx, std::slice::from_ref(&id)).await?.remove(id.as_str()))
     }
 
-    /// Any of the viewer's objects, in the order of the ids; null where there is none such for them.
+    /// Any of the viewer's objects, in the order of the ids, which are those that `node` takes; null where there is
+    /// none such for them. One other id among them, or one that is malformed, makes all of it a BAD_REQUEST.
     async fn nodes(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The ids of the objects, 100 at most.")] ids: Vec<ID>,
+        #[graphql(desc = "The ids of the objects, 100 at most: more is a BAD_REQUEST.")] ids: Vec<ID>,
     ) -> Result<Vec<Option<Node>>, Fault> {
         if ids.len() > MOST {
             return Err(Fault::BadRequest(format!("nodes takes at most {MOST} ids.")));

@@ -16,8 +16,9 @@ use crate::{
     },
     platform::{Platform, error::Fault, fields::Fields, page::Connection, viewer::Caller},
     reminders::{
-        self,
+        self, Reminder,
         graphql::{TaskReminders, UserReminders},
+        loaders::{ReminderLoader, ReminderWithId},
     },
     tasks::{
         Task,
@@ -85,6 +86,14 @@ impl Notification {
         ctx.data_unchecked::<Caller>().viewer()?;
         let loader = ctx.data_unchecked::<DataLoader<TaskLoader>>();
         loader.load_one(TaskWithId(task_id)).await.map_err(Fault::shared)
+    }
+
+    /// The reminder that it tells of. Null: of none, or it is gone.
+    async fn reminder(&self, ctx: &Context<'_>) -> Result<Option<Reminder>, Fault> {
+        let Some(reminder_id) = self.reminder_id else { return Ok(None) };
+        ctx.data_unchecked::<Caller>().viewer()?;
+        let loader = ctx.data_unchecked::<DataLoader<ReminderLoader>>();
+        loader.load_one(ReminderWithId(reminder_id)).await.map_err(Fault::shared)
     }
 }
 

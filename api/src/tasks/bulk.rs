@@ -13,7 +13,7 @@ use crate::platform::{
     bus::Hint,
     db::Tx,
     error::{Fault, Refusal, UserError, UserErrorCode as Code},
-    input,
+    input::{self, Mistakes},
     viewer::Viewer,
 };
 
@@ -37,7 +37,7 @@ impl Act {
     }
 }
 
-/// Does it to all of these tasks, in one transaction.
+/// Does it to all of these tasks, in one transaction. Gives them in the order of their ids.
 ///
 /// # Errors
 /// NOT_FOUND when one of them is not the viewer's: nothing is done then.
@@ -46,7 +46,10 @@ pub(super) async fn run(platform: &Platform, viewer: Viewer, ids: &[ID], act: Ac
         let message = format!("Give at most {MOST} ids ({} now).", ids.len());
         return Err(UserError::at("ids", Code::TooLong, message).into());
     }
-    let mut wanted = ids.iter().map(|id| input::id::<TaskId>("ids", id)).collect::<Result<Vec<_>, _>>()?;
+    let mut mistakes = Mistakes::default();
+    let parsed = ids.iter().enumerate().map(|(at, id)| input::id::<TaskId>(&format!("ids.{at}"), id));
+    let mut wanted: Vec<TaskId> = parsed.filter_map(|id| mistakes.take(id)).collect();
+    mistakes.none()?;
     wanted.sort_unstable();
     wanted.dedup();
     let parts = platform.clone();
@@ -75,20 +78,31 @@ pub(super) async fn run(platform: &Platform, viewer: Viewer, ids: &[ID], act: Ac
                     }
                     Ok(gone)
                 }
-                Act::Move(category) => {
-                    let now = parts.clock.now();
-                    let moved = row::Entity::update_many()
-                        .col_expr(row::Column::Category, Expr::value(category))
-                        .col_expr(row::Column::Version, Expr::col(row::Column::Version).add(1))
-                        .col_expr(row::Column::UpdatedAt, Expr::value(now))
-                        .filter(row::Column::UserId.eq(viewer.user_id))
-                        .filter(row::Column::Id.is_in(wanted));
-                    tx.hint_after_commit(Hint::Figures(viewer.user_id));
-                    Ok(moved.exec_with_returning(&*tx).await?)
-                }
+                Act::Move(category) => Ok(move_all(&parts, &tx, viewer, wanted, category).await?),
             }
         })
         .await
+}
+
+async fn move_all(
+    platform: &Platform,
+    tx: &Tx,
+    viewer: Viewer,
+    ids: Vec<TaskId>,
+    category: Option<String>,
+) -> Result<Vec<row::Model>, Fault> {
+    let mut moved = row::Entity::update_many()
+        .col_expr(row::Column::Category, Expr::value(category))
+        .col_expr(row::Column::Version, Expr::col(row::Column::Version).add(1))
+        .col_expr(row::Column::UpdatedAt, Expr::value(platform.clock.now()))
+        .filter(row::Column::UserId.eq(viewer.user_id))
+        .filter(row::Column::Id.is_in(ids))
+        .exec_with_returning(&**tx)
+        .await?;
+    tx.hint_after_commit(Hint::Figures(viewer.user_id));
+    // As the other acts give them: the database says nothing of the order of what it changed.
+    moved.sort_unstable_by_key(|task| task.id);
+    Ok(moved)
 }
 
 /// The rows, held in the order of their ids, so that two bulk acts never wait for each other in a circle.

@@ -23,7 +23,7 @@ const MOST_VALUES: usize = 100;
 pub struct TaskStatusFilter {
     /// It is this one.
     pub eq: Option<TaskStatus>,
-    /// It is one of these.
+    /// It is one of these; an empty list matches nothing.
     #[graphql(name = "in")]
     pub any_of: Option<Vec<TaskStatus>>,
 }
@@ -33,7 +33,7 @@ pub struct TaskStatusFilter {
 pub struct TaskPriorityFilter {
     /// It is this one.
     pub eq: Option<TaskPriority>,
-    /// It is one of these.
+    /// It is one of these; an empty list matches nothing.
     #[graphql(name = "in")]
     pub any_of: Option<Vec<TaskPriority>>,
 }
@@ -43,7 +43,7 @@ pub struct TaskPriorityFilter {
 pub struct TextFilter {
     /// It is this one, to the letter.
     pub eq: Option<String>,
-    /// It is one of these, 100 at most.
+    /// It is one of these, 100 at most; an empty list matches nothing.
     #[graphql(name = "in")]
     pub any_of: Option<Vec<String>>,
     /// Whether there is none.
@@ -86,9 +86,9 @@ pub struct TaskFilter {
     pub overdue: Option<bool>,
     /// Whether files hang on them.
     pub has_attachments: Option<bool>,
-    /// All of these hold.
+    /// All of these hold; an empty list asks for nothing.
     pub and: Option<Vec<TaskFilter>>,
-    /// At least one of these holds.
+    /// At least one of these holds; an empty list matches nothing.
     pub or: Option<Vec<TaskFilter>>,
     /// This does not hold.
     pub not: Option<Box<TaskFilter>>,

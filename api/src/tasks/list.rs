@@ -2,7 +2,7 @@
 
 use entity::{TaskId, UserId, task as row};
 use sea_orm::{
-    ConnectionTrait, DbErr, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
+    ColumnTrait, ConnectionTrait, DbErr, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
     sea_query::{Expr, ExprTrait},
 };
 
@@ -10,6 +10,7 @@ use super::{
     filter::TaskFilter,
     graphql::{Columns, OrderDirection, Task, TaskCategory, TaskOrder, TaskOrderField},
     search::{self, Found},
+    trash,
 };
 use crate::platform::{
     Platform,
@@ -86,6 +87,29 @@ pub(super) async fn list(
     Ok(connection)
 }
 
+/// A page of a person's deleted tasks that can still be brought back, the one deleted last first.
+pub(super) async fn deleted(
+    platform: &Platform,
+    user: UserId,
+    arguments: &PageArguments,
+    counts: bool,
+) -> Result<Connection<Task>, Fault> {
+    let (column, kind) = (row::Column::DeletedAt, KeyKind::Instant);
+    let page = Page::parse(arguments, "deleted", kind, &platform.config.limits)?;
+    let ordering = Ordering { name: "deleted", column, kind, descending: true };
+    // That it is not null is said too: the index holds only those, and SQLite must see that it fits.
+    let kept = row::Entity::with_deleted_visible_to(user)
+        .filter(column.is_not_null())
+        .filter(column.gte(trash::kept_since(platform)));
+    let rows = page.select(kept.clone(), ordering, row::Column::Id).all(platform.db.read()).await?;
+    let position = |row: &row::Model| Position { key: Key::at(row.deleted_at.unwrap_or_default()), id: row.id.uuid() };
+    let mut connection = page.connection(rows, position, Task::from);
+    if counts {
+        connection.total_count = Some(kept.count(platform.db.read()).await? as i64);
+    }
+    Ok(connection)
+}
+
 /// The fields of a task with their columns, in the order in which [`task`] reads them.
 const COLUMNS: &[(&str, row::Column)] = &[
     ("title", row::Column::Title),
@@ -100,6 +124,7 @@ const COLUMNS: &[(&str, row::Column)] = &[
     ("version", row::Column::Version),
     ("createdAt", row::Column::CreatedAt),
     ("updatedAt", row::Column::UpdatedAt),
+    ("deletedAt", row::Column::DeletedAt),
 ];
 
 fn task(id: TaskId, mut cells: Cells<'_>) -> Result<Task, DbErr> {
@@ -117,6 +142,7 @@ fn task(id: TaskId, mut cells: Cells<'_>) -> Result<Task, DbErr> {
         version: cells.take()?,
         created_at: cells.take()?,
         updated_at: cells.take()?,
+        deleted_at: cells.take()?,
     }))
 }
 

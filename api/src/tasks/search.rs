@@ -16,8 +16,9 @@ use crate::platform::{Platform, db::Tx, error::Fault, secret};
 const MOST_TERMS: usize = 2_000;
 /// Characters by which words differ.
 const MOST_CHARACTERS: usize = 40;
-/// Words of a search.
+/// Words of a search, and its bytes.
 const MOST_WORDS: usize = 10;
+const MOST_BYTES: usize = 1_000;
 
 /// What a search found.
 pub(super) enum Found {
@@ -83,14 +84,14 @@ pub(super) async fn index(
 /// What a person's search finds. None: it has no words, and leaves nothing out.
 ///
 /// # Errors
-/// BAD_REQUEST for too many words; a fault of the database.
+/// BAD_REQUEST for too many words or bytes; a fault of the database.
 pub(super) async fn find(platform: &Platform, user: UserId, text: &str) -> Result<Option<Found>, Fault> {
     if text.trim().is_empty() {
         return Ok(None);
     }
     let wanted: BTreeSet<String> = words(text).collect();
-    if wanted.len() > MOST_WORDS || text.len() > 1_000 {
-        return Err(Fault::BadRequest(format!("Search for at most {MOST_WORDS} words.")));
+    if wanted.len() > MOST_WORDS || text.len() > MOST_BYTES {
+        return Err(Fault::BadRequest(format!("Search for at most {MOST_WORDS} words, in {MOST_BYTES} bytes.")));
     }
     if wanted.is_empty() {
         // Nothing but signs: no word begins with one.

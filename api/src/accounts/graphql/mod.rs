@@ -274,7 +274,8 @@ impl From<identity::Model> for Identity {
     }
 }
 
-/// What is to be changed of the profile: absent keeps, null clears.
+/// What is to be changed of the profile: absent keeps. Null clears `username`, `bio`, `timeZone`, `locale`,
+/// `morningDigestAt` and `quietHours`; elsewhere it is as absent.
 #[derive(InputObject)]
 pub struct ProfileUpdateInput {
     /// 2–100 characters.

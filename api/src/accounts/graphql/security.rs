@@ -81,7 +81,9 @@ payload! {
     SecondFactorConfirmPayload {
         /// Ten codes for the day on which the telephone or the mailbox is lost, each good once. They are shown here and
         /// never again. Null: there are userErrors.
-        recovery_codes: Vec<String>
+        recovery_codes: Vec<String>,
+        /// The person, of whom `secondFactor` is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -89,7 +91,9 @@ payload! {
     /// A second factor that is off.
     SecondFactorDisablePayload {
         /// Whether it is off. Null: there are userErrors.
-        disabled: bool
+        disabled: bool,
+        /// The person, of whom `secondFactor` is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -98,7 +102,9 @@ payload! {
     RecoveryCodesRenewPayload {
         /// Ten codes, each good once; those before them are good no more. They are shown here and never again. Null:
         /// there are userErrors.
-        recovery_codes: Vec<String>
+        recovery_codes: Vec<String>,
+        /// The person, of whom `secondFactor` is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -234,7 +240,9 @@ payload! {
     /// An identity that opens the account no more.
     IdentityUnlinkPayload {
         /// Which one. Null: there are userErrors.
-        unlinked_identity_id: ID
+        unlinked_identity_id: ID,
+        /// The person, of whom `identities` are different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -286,19 +294,23 @@ impl SecurityMutations {
         let viewer = who(ctx)?;
         let origin = ctx.data_unchecked::<Origin>();
         let codes = accounts(ctx).confirm_second_factor(viewer, &input.challenge_id, &input.code, origin).await;
-        SecondFactorConfirmPayload::answer(codes)
+        SecondFactorConfirmPayload::answer(codes, User::with_id(viewer.user_id))
     }
 
     /// Turns the second factor off. Needs a fresh login (see
     /// sessionReauthenticate).
     async fn second_factor_disable(&self, ctx: &Context<'_>) -> Result<SecondFactorDisablePayload, Fault> {
-        SecondFactorDisablePayload::answer(accounts(ctx).disable_second_factor(who(ctx)?).await)
+        let viewer = who(ctx)?;
+        let disabled = accounts(ctx).disable_second_factor(viewer).await;
+        SecondFactorDisablePayload::answer(disabled, User::with_id(viewer.user_id))
     }
 
     /// Makes new recovery codes in place of those before. Needs a fresh login (see
     /// sessionReauthenticate).
     async fn recovery_codes_renew(&self, ctx: &Context<'_>) -> Result<RecoveryCodesRenewPayload, Fault> {
-        RecoveryCodesRenewPayload::answer(accounts(ctx).renew_recovery_codes(who(ctx)?).await)
+        let viewer = who(ctx)?;
+        let codes = accounts(ctx).renew_recovery_codes(viewer).await;
+        RecoveryCodesRenewPayload::answer(codes, User::with_id(viewer.user_id))
     }
 
     /// Mails a link with which a new password can be set. Answers alike whether or not the address has an account.
@@ -399,8 +411,9 @@ impl SecurityMutations {
         ctx: &Context<'_>,
         input: IdentityUnlinkInput,
     ) -> Result<IdentityUnlinkPayload, Fault> {
-        let gone = accounts(ctx).unlink_identity(who(ctx)?, &input.id).await;
-        IdentityUnlinkPayload::answer(gone.map(|id| ID(id.to_string())))
+        let viewer = who(ctx)?;
+        let gone = accounts(ctx).unlink_identity(viewer, &input.id).await;
+        IdentityUnlinkPayload::answer(gone.map(|id| ID(id.to_string())), User::with_id(viewer.user_id))
     }
 }
 

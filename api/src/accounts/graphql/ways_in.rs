@@ -329,21 +329,23 @@ impl WayInMutations {
         input: SessionRevokeInput,
     ) -> Result<SessionRevokePayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
+        let person = User::with_id(viewer.user_id);
         let id = match input::id("id", &input.id) {
             Ok(id) => id,
-            Err(error) => return SessionRevokePayload::answer(Err(error.into())),
+            Err(error) => return SessionRevokePayload::answer(Err(error.into()), person),
         };
         if !accounts(ctx).end_session(viewer, id).await? {
             return Err(Fault::NotFound("session"));
         }
-        SessionRevokePayload::answer(Ok(ID(id.to_string())))
+        SessionRevokePayload::answer(Ok(ID(id.to_string())), person)
     }
 
     /// Ends every session of the viewer's but the one that asks.
     async fn session_revoke_others(&self, ctx: &Context<'_>) -> Result<SessionRevokeOthersPayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let ended = accounts(ctx).end_other_sessions(viewer).await?;
-        SessionRevokeOthersPayload::answer(Ok(ended.into_iter().map(|id| ID(id.to_string())).collect()))
+        let ended = ended.into_iter().map(|id| ID(id.to_string())).collect();
+        SessionRevokeOthersPayload::answer(Ok(ended), User::with_id(viewer.user_id))
     }
 }
 
@@ -358,7 +360,9 @@ payload! {
     /// A session that was ended.
     SessionRevokePayload {
         /// Which one. Null: there are userErrors.
-        revoked_session_id: ID
+        revoked_session_id: ID,
+        /// The person, of whom `sessions` are different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -366,7 +370,9 @@ payload! {
     /// Sessions that were ended.
     SessionRevokeOthersPayload {
         /// Which ones. Null: there are userErrors.
-        revoked_session_ids: Vec<ID>
+        revoked_session_ids: Vec<ID>,
+        /// The person, of whom `sessions` are different now. Null: there are userErrors.
+        user: User
     }
 }
 

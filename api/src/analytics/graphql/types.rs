@@ -3,7 +3,10 @@
 use async_graphql::{Enum, SimpleObject, parser::types::SelectionSet};
 
 use crate::{
-    analytics::{share::Share, streak},
+    analytics::{
+        share::{Share, UNCATEGORIZED},
+        streak,
+    },
     platform::{
         scalars::Date,
         walk::{Walk, Writer},
@@ -55,6 +58,8 @@ pub struct WeekCount {
 pub struct CategoryShare {
     /// Its name; `Uncategorized` for tasks that have none.
     pub(super) category: String,
+    /// Its name, as tasks have it. Null: those without a category, and those whose category is called Uncategorized.
+    pub(super) name: Option<String>,
     /// How many tasks.
     pub(super) count: u32,
     /// The part of all tasks, above 0 and up to 1.
@@ -113,7 +118,9 @@ impl From<[u32; 3]> for TaskPriorityCounts {
 
 impl From<&Share> for CategoryShare {
     fn from(share: &Share) -> Self {
-        Self { category: share.category.clone(), count: share.count, share: share.share }
+        let Share { category, count, share } = share;
+        let name = (category != UNCATEGORIZED).then(|| category.clone());
+        Self { category: category.clone(), name, count: *count, share: *share }
     }
 }
 
@@ -180,6 +187,7 @@ impl Walk for CategoryShare {
     fn write(&self, field: &str, _: &SelectionSet, out: &mut Writer<'_>) -> bool {
         match field {
             "category" => out.string(&self.category),
+            "name" => out.option(self.name.as_deref(), Writer::string),
             "count" => out.bare(self.count),
             "share" => out.float(self.share),
             _ => false,

@@ -9,6 +9,7 @@ use entity::{
 
 use super::Attachment;
 use crate::{
+    accounts::graphql::User,
     attachments::{
         receive::{self, Uploads, may_upload},
         remove,
@@ -27,17 +28,20 @@ use crate::{
     },
 };
 
-/// A file that is to be put into storage.
+/// A file that is to be put into storage: JPEG, PNG, GIF, WebP, PDF, Word, Excel, PowerPoint or plain text, of 1 byte
+/// to 10 MB (10,000,000 bytes).
 #[derive(Clone, Debug, InputObject)]
 pub struct AttachmentFileInput {
-    /// An id that the client made (`attachment_` and a UUIDv7), so that it can be shown before the answer is there.
+    /// An id that the client made, so that it can be shown before the answer is there: a TypeID, `attachment_` and a
+    /// UUIDv7 in 26 characters of Crockford's base 32, in lower case (npm `typeid-js` makes them), like
+    /// `attachment_01h2xcejqtf2nbrexx3vqjhp41`.
     pub id: Option<ID>,
     /// 1–255 characters, without a folder.
     pub file_name: String,
     /// Its MIME type, as the browser tells it; empty where it does not know: then the name's ending decides. What the
     /// file is, is read from its bytes.
     pub content_type: String,
-    /// Its size in bytes, exactly: at most 10 MB.
+    /// Its size in bytes, exactly: 1 to 10,000,000.
     pub size_bytes: i32,
     /// Its SHA-256, in 64 hexadecimal digits: storage takes no other bytes.
     pub sha256: String,
@@ -50,7 +54,8 @@ pub struct AttachmentUploadsCreateInput {
     pub task_id: ID,
     /// 1–10 files.
     pub files: Vec<AttachmentFileInput>,
-    /// 1–64 characters: the same key with the same input gives the same attachments again, for 24 hours, with new links.
+    /// 1–64 characters: the same key with the same input (client-made ids belong to it) gives the same attachments
+    /// again, for 24 hours, with new links. With other input, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
@@ -59,7 +64,8 @@ pub struct AttachmentUploadsCreateInput {
 pub struct AvatarUploadCreateInput {
     /// A JPEG, PNG, GIF or WebP.
     pub file: AttachmentFileInput,
-    /// 1–64 characters: the same key with the same input gives the same attachment again, for 24 hours, with a new link.
+    /// 1–64 characters: the same key with the same input (a client-made `id` belongs to it) gives the same attachment
+    /// again, for 24 hours, with a new link. With other input, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
@@ -70,14 +76,16 @@ pub struct AttachmentUploadCompleteInput {
     pub id: ID,
 }
 
-/// Files of this multipart request that are to hang on a task.
+/// Files of this multipart request that are to hang on a task: JPEG, PNG, GIF, WebP, PDF, Word, Excel, PowerPoint or
+/// plain text, each of 1 byte to 10 MB (10,000,000 bytes).
 #[derive(Clone, Debug, InputObject)]
 pub struct AttachmentsCreateInput {
     /// `task_…`
     pub task_id: ID,
     /// 1–10 files.
     pub files: Vec<Upload>,
-    /// 1–64 characters: the same key with the same files gives the same attachments again, for 24 hours.
+    /// 1–64 characters: the same key with the same files for the same task gives the same attachments again, for 24
+    /// hours. With other input, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
@@ -86,7 +94,8 @@ pub struct AttachmentsCreateInput {
 pub struct AvatarCreateInput {
     /// A JPEG, PNG, GIF or WebP.
     pub file: Upload,
-    /// 1–64 characters: the same key with the same file gives the same attachment again, for 24 hours.
+    /// 1–64 characters: the same key with the same file gives the same attachment again, for 24 hours. With another
+    /// file, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
@@ -164,7 +173,9 @@ payload! {
     /// What came of deleting a file.
     AttachmentDeletePayload {
         /// The id of what is gone. Null: there are userErrors.
-        deleted_attachment_id: ID
+        deleted_attachment_id: ID,
+        /// The person, of whom the space taken is different now (`storage`). Null: there are userErrors.
+        user: User
     }
 }
 
@@ -172,7 +183,9 @@ payload! {
     /// What came of deleting the picture.
     AvatarDeletePayload {
         /// Whether there was one. Null: there are userErrors.
-        deleted: bool
+        deleted: bool,
+        /// The person, of whom `avatar` and the space taken are different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -236,7 +249,7 @@ impl AttachmentMutations {
             Ok(id) => remove::delete(platform, viewer, id).await,
             Err(mistake) => Err(mistake.into()),
         };
-        AttachmentDeletePayload::answer(deleted.map(|id| ID(id.to_string())))
+        AttachmentDeletePayload::answer(deleted.map(|id| ID(id.to_string())), User::with_id(viewer.user_id))
     }
 
     /// Announces a picture of oneself that the browser puts into storage itself, and says where. It is the avatar once
@@ -266,7 +279,8 @@ impl AttachmentMutations {
     /// Deletes the picture of oneself, and any that is on its way.
     async fn avatar_delete(&self, ctx: &Context<'_>) -> Result<AvatarDeletePayload, Fault> {
         let (platform, viewer) = asked(ctx)?;
-        AvatarDeletePayload::answer(remove::delete_avatar(platform, viewer).await)
+        let deleted = remove::delete_avatar(platform, viewer).await;
+        AvatarDeletePayload::answer(deleted, User::with_id(viewer.user_id))
     }
 }
 

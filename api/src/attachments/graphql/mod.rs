@@ -235,9 +235,9 @@ impl TaskAttachments {
     async fn attachments(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
-        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
     ) -> Result<Walked<Arc<Connection<Attachment>>>, Fault> {
         let arguments = PageArguments { first, after, last, before };
@@ -271,12 +271,15 @@ pub async fn attachments_of(
 }
 
 /// The space that a person's files take, those of deleted tasks too.
-#[derive(Clone, Copy, Debug, SimpleObject)]
+#[derive(Clone, Debug, SimpleObject)]
 pub struct StorageUse {
     /// Bytes that are taken, or reserved for uploads that are announced. A whole number (an Int would end at 2 GB).
     used_bytes: f64,
     /// Bytes that may be taken. A whole number.
     limit_bytes: f64,
+    /// Its place in `attachmentEvents`, of the same moment: subscribe with it as `after`, before or after uploading,
+    /// and no change is missed.
+    cursor: Cursor,
 }
 
 /// What a person has of files: plugged onto `User`.
@@ -297,9 +300,11 @@ impl UserAttachments {
     async fn storage(&self, ctx: &Context<'_>) -> Result<StorageUse, Fault> {
         let platform = ctx.data_unchecked::<Platform>();
         let counter = counter::Entity::find_by_id(self.0).one(platform.db.read()).await?;
+        let (used, last) = counter.map_or((0, 0), |counter| (counter.used_bytes, counter.last_seq));
         Ok(StorageUse {
-            used_bytes: counter.map_or(0.0, |counter| counter.used_bytes as f64),
+            used_bytes: used as f64,
             limit_bytes: platform.config.storage.per_user as f64,
+            cursor: Cursor(last.to_string()),
         })
     }
 }
@@ -316,7 +321,10 @@ impl AttachmentSubscriptions {
     async fn attachment_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The cursor of the last event that was seen.")] after: Option<Cursor>,
+        #[graphql(
+            desc = "The cursor of the last event that was seen, however old: what changed since comes first. One that this stream has not come to is a BAD_REQUEST: begin anew then from the cursor of `storage`."
+        )]
+        after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<AttachmentEvent, Fault>>, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let platform = ctx.data_unchecked::<Platform>().clone();

@@ -3,7 +3,7 @@
 pub mod preferences;
 
 use async_graphql::{Context, Enum, ID, InputObject, Object, SimpleObject, Subscription, parser::types::SelectionSet};
-use entity::{NotificationId, TaskId, UserId, notification as row, notification_counter as counter};
+use entity::{NotificationId, ReminderId, TaskId, UserId, notification as row, notification_counter as counter};
 use futures_util::{Stream, StreamExt};
 use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter};
 
@@ -14,6 +14,7 @@ use super::{
     read,
 };
 use crate::{
+    accounts::graphql::User,
     payload,
     platform::{
         Platform,
@@ -71,6 +72,9 @@ pub struct Notification {
     /// The task that it is about.
     #[graphql(skip)]
     pub task_id: Option<TaskId>,
+    /// The reminder that it tells of.
+    #[graphql(skip)]
+    pub reminder_id: Option<ReminderId>,
 }
 
 impl From<row::Model> for Notification {
@@ -83,6 +87,7 @@ impl From<row::Model> for Notification {
             read_at: row.read_at.map(DateTime),
             created_at: DateTime(row.created_at),
             task_id: row.task_id,
+            reminder_id: row.reminder_id,
         }
     }
 }
@@ -111,7 +116,7 @@ impl Listed for Notification {
 /// Which notifications are listed. All that is given must hold.
 #[derive(Clone, Debug, Default, InputObject)]
 pub struct NotificationFilter {
-    /// One of these.
+    /// One of these; an empty list matches nothing.
     #[graphql(name = "type")]
     kind: Option<Vec<NotificationType>>,
     /// Whether it is unread.
@@ -141,9 +146,9 @@ impl UserNotifications {
     async fn notifications(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 50 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 50 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
-        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
         #[graphql(desc = "Only those.")] filter: Option<NotificationFilter>,
     ) -> Result<Walked<Connection<Notification>>, Fault> {
@@ -205,7 +210,9 @@ payload! {
     /// What came of marking a notification as read.
     NotificationMarkReadPayload {
         /// The notification as it is now. Null: there are userErrors.
-        notification: Notification
+        notification: Notification,
+        /// The person, of whom the unread count is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -220,7 +227,9 @@ payload! {
     /// What came of marking all as read.
     NotificationMarkAllReadPayload {
         /// How many were unread. Null: there are userErrors.
-        marked_count: i32
+        marked_count: i32,
+        /// The person, of whom the unread count is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -228,7 +237,10 @@ payload! {
     /// What came of deleting a notification.
     NotificationDeletePayload {
         /// The id of what is gone. Null: there are userErrors.
-        deleted_notification_id: ID
+        deleted_notification_id: ID,
+        /// The person, of whom the list is different now, and the unread count if it was unread. Null: there are
+        /// userErrors.
+        user: User
     }
 }
 
@@ -236,7 +248,9 @@ payload! {
     /// What came of deleting those that are read.
     NotificationClearPayload {
         /// How many are gone. Null: there are userErrors.
-        deleted_count: i32
+        deleted_count: i32,
+        /// The person, of whom the list is different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -258,13 +272,14 @@ impl NotificationMutations {
             Ok(id) => read::mark_read(platform, viewer, id).await,
             Err(mistake) => Err(mistake.into()),
         };
-        NotificationMarkReadPayload::answer(marked.map(Into::into))
+        NotificationMarkReadPayload::answer(marked.map(Into::into), User::with_id(viewer.user_id))
     }
 
     /// Marks all of the viewer's notifications as read.
     async fn notification_mark_all_read(&self, ctx: &Context<'_>) -> Result<NotificationMarkAllReadPayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        NotificationMarkAllReadPayload::answer(read::mark_all_read(ctx.data_unchecked::<Platform>(), viewer).await)
+        let marked = read::mark_all_read(ctx.data_unchecked::<Platform>(), viewer).await;
+        NotificationMarkAllReadPayload::answer(marked, User::with_id(viewer.user_id))
     }
 
     /// Deletes a notification, read or not.
@@ -278,13 +293,14 @@ impl NotificationMutations {
             Ok(id) => delete::delete(ctx.data_unchecked::<Platform>(), viewer, id).await,
             Err(mistake) => Err(mistake.into()),
         };
-        NotificationDeletePayload::answer(deleted.map(|id| ID(id.to_string())))
+        NotificationDeletePayload::answer(deleted.map(|id| ID(id.to_string())), User::with_id(viewer.user_id))
     }
 
     /// Deletes the notifications that are read.
     async fn notification_clear(&self, ctx: &Context<'_>) -> Result<NotificationClearPayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
-        NotificationClearPayload::answer(delete::clear(ctx.data_unchecked::<Platform>(), viewer).await)
+        let cleared = delete::clear(ctx.data_unchecked::<Platform>(), viewer).await;
+        NotificationClearPayload::answer(cleared, User::with_id(viewer.user_id))
     }
 }
 
@@ -299,9 +315,10 @@ impl NotificationSubscriptions {
     async fn notification_events(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The cursor of the last event that was seen; events are kept for 7 days.")] after: Option<
-            Cursor,
-        >,
+        #[graphql(
+            desc = "The cursor of the last event that was seen. Events are kept for 7 days: with a cursor from before that it is a BAD_REQUEST. Read the list and notificationBadge then, and begin anew from the cursor of the badge."
+        )]
+        after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<NotificationEvent, Fault>>, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let platform = ctx.data_unchecked::<Platform>().clone();

@@ -29,7 +29,7 @@ pub struct NotificationPreference {
     push: bool,
 }
 
-/// What the viewer chooses for one type of notification: absent keeps.
+/// What the viewer chooses for one type of notification: what is absent stays, and null is as absent.
 #[derive(Clone, Debug, InputObject)]
 pub struct NotificationPreferenceInput {
     /// Of what.

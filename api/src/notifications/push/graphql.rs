@@ -8,6 +8,7 @@ use super::{
     subscribe::{self, Browser},
 };
 use crate::{
+    accounts::graphql::User,
     payload,
     platform::{
         Platform,
@@ -82,7 +83,9 @@ payload! {
     /// What came of registering a browser.
     PushSubscriptionCreatePayload {
         /// The registration. Null: there are userErrors.
-        push_subscription: PushSubscription
+        push_subscription: PushSubscription,
+        /// The person, of whom `pushSubscriptions` are different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -90,7 +93,9 @@ payload! {
     /// What came of taking a registration back.
     PushSubscriptionDeletePayload {
         /// The id of what is gone. Null: there are userErrors.
-        deleted_push_subscription_id: ID
+        deleted_push_subscription_id: ID,
+        /// The person, of whom `pushSubscriptions` are different now. Null: there are userErrors.
+        user: User
     }
 }
 
@@ -131,7 +136,8 @@ impl PushMutations {
         let PushSubscriptionCreateInput { endpoint, p256dh, auth } = input;
         let browser = Browser { endpoint: endpoint.0, p256dh, auth };
         let made = subscribe::subscribe(ctx.data_unchecked::<Platform>(), viewer, browser).await;
-        PushSubscriptionCreatePayload::answer(made.map(|row| PushSubscription::seen_from(row, viewer)))
+        let made = made.map(|row| PushSubscription::seen_from(row, viewer));
+        PushSubscriptionCreatePayload::answer(made, User::with_id(viewer.user_id))
     }
 
     /// Takes a browser's registration back.
@@ -145,7 +151,7 @@ impl PushMutations {
             Ok(id) => subscribe::unsubscribe(ctx.data_unchecked::<Platform>(), viewer, id).await,
             Err(mistake) => Err(mistake.into()),
         };
-        PushSubscriptionDeletePayload::answer(gone.map(|id| ID(id.to_string())))
+        PushSubscriptionDeletePayload::answer(gone.map(|id| ID(id.to_string())), User::with_id(viewer.user_id))
     }
 
     /// Sends a message to all of the viewer's browsers, now.

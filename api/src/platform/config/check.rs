@@ -1,7 +1,7 @@
 //! What settings must be together, and what production asks of them besides.
 //! Promise: every problem is named by its setting, all at once, with what to do about it; no secret is in the words.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -23,6 +23,7 @@ impl Config {
         self.check_security(problems);
         self.check_mail_and_push(problems);
         self.check_numbers(problems);
+        self.check_jobs(problems);
         self.check_storage(problems);
         self.check_watching(problems);
         if self.is_production() {
@@ -145,6 +146,29 @@ impl Config {
         }
     }
 
+    /// With less than this, work is put aside at its first trouble, tried again without a pause, or taken from its worker.
+    fn check_jobs(&self, problems: &mut Vec<String>) {
+        let jobs = &self.jobs;
+        for (name, number) in [("JOB_ATTEMPTS", jobs.attempts), ("JOB_CRASHES", jobs.crashes)] {
+            if number < 1 {
+                problems.push(format!("{name} must be at least 1"));
+            }
+        }
+        if jobs.lease < Duration::from_secs(1) {
+            problems.push("JOB_LEASE must be at least 1s".into());
+        }
+        for (name, wait) in [
+            ("JOB_POLL", jobs.poll),
+            ("JOB_RETRY_FIRST", jobs.retry_first),
+            ("JOB_RETRY_LONGEST", jobs.retry_longest),
+            ("JOB_GIVE_UP_AFTER", jobs.give_up_after),
+        ] {
+            if wait.is_zero() {
+                problems.push(format!("{name} must be more than 0s"));
+            }
+        }
+    }
+
     fn check_storage(&self, problems: &mut Vec<String>) {
         let storage = &self.storage;
         for (name, address) in [("S3_ENDPOINT", &storage.endpoint), ("S3_PUBLIC_ENDPOINT", &storage.public_endpoint)] {
@@ -205,7 +229,9 @@ impl Config {
                 problems.push(problem.to_owned());
             }
         };
-        need(self.security.secret_key.is_some(), "SECRET_KEY is missing: make one with `openssl rand -hex 32`");
+        let secret = self.security.secret_key.as_ref().map(ExposeSecret::expose_secret);
+        need(secret.is_some(), "SECRET_KEY is missing: make one with `openssl rand -hex 32`");
+        need(secret != Some(PUBLIC_SECRET), "SECRET_KEY is known to everybody: make one with `openssl rand -hex 32`");
         need(
             self.database.is_postgres(),
             "DATABASE_URL must be a postgres:// address: the embedded SQLite serves one process",
@@ -269,6 +295,15 @@ impl Config {
     }
 }
 
+impl Config {
+    /// Whether others than this machine can reach the mailbox of development, and in it the codes of everybody.
+    pub fn shows_codes_to_others(&self) -> bool {
+        let host = self.server.host.as_str();
+        let is_this_machine = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
+        self.mail.smtp_url.is_none() && !is_this_machine
+    }
+}
+
 /// Whether this is an http or https address with a host.
 fn is_web_address(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.host().is_some())
@@ -303,6 +338,9 @@ fn smtp(url: &SecretString) -> Option<bool> {
     }
 }
 
+/// The one that compose.yaml has for development.
+const PUBLIC_SECRET: &str = "no secret, this is for development only";
+
 /// How many bits a text is worth if each character were chosen as often as it comes in it.
 fn bits(text: &str) -> f64 {
     let mut counts = std::collections::HashMap::<char, f64>::new();
@@ -323,6 +361,44 @@ mod tests {
         assert!(bits("f3a1c09be57d2246a8819cd03b7e45ff") >= LEAST_BITS);
         for weak in ["a".repeat(64), "changeme".repeat(4), "password".repeat(4)] {
             assert!(bits(&weak) < LEAST_BITS, "{weak}");
+        }
+    }
+
+    #[test]
+    fn jobs_that_could_not_be_done_are_refused_everywhere() {
+        let wrong = [
+            ("JOB_ATTEMPTS", "0"),
+            ("JOB_CRASHES", "0"),
+            ("JOB_LEASE", "999ms"),
+            ("JOB_POLL", "0s"),
+            ("JOB_RETRY_FIRST", "0s"),
+            ("JOB_RETRY_LONGEST", "0s"),
+            ("JOB_GIVE_UP_AFTER", "0s"),
+        ];
+        let config = |pairs: &[(&'static str, &str)]| {
+            Config::from_pairs(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())))
+        };
+        let problems = config(&wrong).expect_err("all are wrong");
+        assert_eq!(problems.len(), wrong.len(), "{problems:?}");
+        for (name, _) in wrong {
+            assert!(problems.iter().any(|problem| problem.starts_with(&format!("{name} must be "))), "{name}");
+        }
+        let least = [("JOB_ATTEMPTS", "1"), ("JOB_CRASHES", "1"), ("JOB_LEASE", "1s"), ("JOB_GIVE_UP_AFTER", "1ms")];
+        assert!(config(&least).is_ok());
+    }
+
+    #[test]
+    fn a_mailbox_is_shown_to_others_on_an_address_of_theirs() {
+        let shows = |pairs: &[(&'static str, &str)]| {
+            let pairs = pairs.iter().map(|(name, value)| (*name, (*value).to_owned()));
+            Config::from_pairs(pairs).expect("they can be read").shows_codes_to_others()
+        };
+        for host in ["127.0.0.1", "127.0.0.2", "::1", "localhost"] {
+            assert!(!shows(&[("HOST", host)]), "{host}");
+        }
+        for host in ["0.0.0.0", "::", "192.0.2.1", "server.example.org"] {
+            assert!(shows(&[("HOST", host)]), "{host}");
+            assert!(!shows(&[("HOST", host), ("SMTP_URL", "smtp://mail.example.org")]), "{host}, but mail goes out");
         }
     }
 

@@ -37,7 +37,7 @@ settings! {
         HOST => host: String = "127.0.0.1";
         /// The port to listen on; 0 takes a free one.
         PORT => port: u16 = "8000";
-        /// The port at which `spacedly worker` answers /health and /metrics; 0 takes a free one. Empty: it listens nowhere. (The image's health check asks PORT: give a worker in a container the same one.)
+        /// The port at which `spacedly worker` answers /health and /metrics; 0 takes a free one. Empty: it listens nowhere. (The image sets 8000. `spacedly serve` does not read it.)
         WORKER_PORT => worker_port: Option<u16> = "";
         /// Where the embedded database, mailbox and generated secret lie.
         DATA_DIR => data_dir: PathBuf = "./data";
@@ -214,7 +214,7 @@ settings! {
         S3_ENDPOINT => endpoint: Option<String> = "";
         /// The same as browsers see it, for the links that they are given. Empty: S3_ENDPOINT.
         S3_PUBLIC_ENDPOINT => public_endpoint: Option<String> = "";
-        /// The bucket; it is made when it is missing.
+        /// The bucket; it is made when it is missing. One for each database: objects that the database does not know are removed.
         S3_BUCKET => bucket: String = "spacedly-files";
         /// The region that requests are signed for.
         S3_REGION => region: String = "us-east-1";
@@ -277,7 +277,7 @@ settings! {
     }
     /// Background work.
     jobs: Jobs {
-        /// How long a worker holds a job before others may take it over.
+        /// How long a worker holds a job before others may take it over: 1s at least.
         JOB_LEASE => lease: Duration = "30s";
         /// How often a waiting worker looks by itself.
         JOB_POLL => poll: Duration = "1s";
@@ -311,6 +311,8 @@ settings! {
         PERSISTED_QUERIES => automatic: bool = "true";
         /// Bytes of them that are kept for all people together, and once more for all who are not logged in.
         PERSISTED_QUERIES_BYTES => automatic_bytes: u64 = "16000000";
+        /// How many of them one person has at once; beyond that the oldest goes, and is brought again when it is wanted.
+        PERSISTED_QUERIES_PER_USER => automatic_each: usize = "200";
         /// How long one is kept that nobody uses.
         PERSISTED_QUERIES_IDLE => automatic_idle: Duration = "24h";
         /// A JSON file of trusted documents: `{ "id": "document" }`, as graphql-codegen and Relay write it, or Apollo's manifest.
@@ -336,7 +338,7 @@ settings! {
         DOCUMENT_FRAGMENTS => fragments: usize = "30";
         /// Fragment spreads in a document.
         DOCUMENT_SPREADS => spreads: usize = "100";
-        /// Fields of an operation once every fragment is written out.
+        /// Fields of all operations of a document once every fragment is written out.
         DOCUMENT_SELECTIONS => selections: usize = "2000";
         /// Values that an answer may have if every page of it were full.
         DOCUMENT_VALUES => values: usize = "100000";
@@ -352,8 +354,11 @@ settings! {
         DOCUMENT_CACHE => document_cache: u64 = "1000";
         /// How long an operation may take.
         REQUEST_TIMEOUT => request_timeout: Duration = "30s";
-        /// How long a client may take to send its headers.
+        /// How long a client may take to send the headers of its first request.
         HEADER_TIMEOUT => header_timeout: Duration = "10s";
+        /// How long a connection is kept from an answer to the headers of the next request. Longer than a proxy in front
+        /// keeps it (nginx and most load balancers: 60 s): else it asks on connections that are being closed.
+        KEEP_ALIVE_TIMEOUT => keep_alive: Duration = "75s";
         /// How long a client may take to send its body.
         BODY_TIMEOUT => body_timeout: Duration = "30s";
         /// Connections at the same time.
@@ -412,7 +417,7 @@ settings! {
         STREAM_RESERVATION => reservation: Duration = "30s";
         /// How often a subscription looks by itself, besides the hints of the bus.
         SUBSCRIPTION_POLL => poll: Duration = "5s";
-        /// How long a slow reader may keep the server from writing, on a socket or an event stream.
+        /// How long a client that reads nothing may keep the server from writing: an answer, a socket or an event stream.
         SOCKET_WRITE_TIMEOUT => write_timeout: Duration = "10s";
     }
     /// Logs, health and stopping.
@@ -438,7 +443,7 @@ settings! {
         METRICS_OPERATIONS => operations: usize = "100";
         /// How often the database is asked about the queue at most, however often `/metrics` is read.
         METRICS_QUEUE_EVERY => queue_every: Duration = "10s";
-        /// Rows of a kind of job that are counted at most; with more in the queue the metric stays there.
+        /// Jobs of a kind that are counted at most, and of those put aside all kinds together; with more in the queue the metric stays there.
         METRICS_QUEUE_LIMIT => queue_limit: u64 = "10000";
         /// Where traces go, as OTLP in protobuf over HTTP: the address of a collector, like `http://localhost:4318`; `/v1/traces` is added. Empty: nowhere.
         OTLP_ENDPOINT => otlp_endpoint: Option<SecretString> = "";

@@ -1,5 +1,5 @@
-//! The database: whether it answers, is new enough, keeps our time, and has our tables. Beside a running server: on SQLite
-//! it is only read, and the server's lock is left alone.
+//! The database: whether it answers as the server asks it, takes writes, is new enough, has room, keeps our time, and
+//! has our tables. Beside a running server: it is only read, and on SQLite the server's lock is left alone.
 
 use std::{path::Path, str::FromStr};
 
@@ -8,6 +8,7 @@ use migration::{Migrator, MigratorTrait};
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Connection, Error, PgConnection, SqliteConnection,
+    error::DatabaseError,
     postgres::{PgConnectOptions, PgSslMode},
     sqlite::SqliteConnectOptions,
 };
@@ -17,17 +18,40 @@ use super::{Finding, PATIENCE};
 use crate::platform::{
     clock::{Clock, Instant},
     config::Config,
+    db,
 };
 
 /// The oldest PostgreSQL, as it numbers itself.
 const OLDEST: i64 = 140_000;
-/// Connections that PostgreSQL keeps for its superuser by default.
-const KEPT_BACK: i64 = 3;
 /// How far two clocks may be apart.
 const DRIFT: TimeDelta = TimeDelta::seconds(1);
 
 /// Which migrations were applied.
 const APPLIED: &str = "SELECT version FROM seaql_migrations";
+
+/// How many connections there may be besides those that are kept back, and how many others there are now.
+const ROOM: &str = "SELECT current_setting('max_connections')::bigint \
+     - current_setting('superuser_reserved_connections')::bigint \
+     - COALESCE(current_setting('reserved_connections', true), '0')::bigint, \
+     (SELECT count(*) FROM pg_stat_activity WHERE datid IS NOT NULL AND pid <> pg_backend_pid())";
+
+/// What our user must be allowed while tables are missing: the question, what is wrong if not, and how to mend it.
+const MAY_MAKE: (&str, &str, &str) = (
+    "SELECT has_schema_privilege(current_schema(), 'CREATE')",
+    "tables: the user of DATABASE_URL may not make any, so that what is pending cannot be applied",
+    "GRANT CREATE ON SCHEMA public to it, or run spacedly migrate up as a user who may",
+);
+/// The same once they are there. One stands for all.
+const MAY_CHANGE: (&str, &str, &str) = (
+    "SELECT has_table_privilege('jobs', 'SELECT') AND has_table_privilege('jobs', 'INSERT') \
+     AND has_table_privilege('jobs', 'UPDATE') AND has_table_privilege('jobs', 'DELETE')",
+    "tables: the user of DATABASE_URL may not read and change them",
+    "let it own them, or GRANT it SELECT, INSERT, UPDATE and DELETE on all of them",
+);
+
+/// What to do about a pooler between (PgBouncer), which does not pass on what the server asks for.
+const POOLER: &str = "let DATABASE_URL lead to PostgreSQL itself, or to a pooler of sessions that drops extra_float_digits \
+                      and options, with the timeouts on the role (README, When something is wrong)";
 
 /// Looks at the database.
 pub async fn database(config: &Config, clock: &Clock) -> Vec<Finding> {
@@ -48,7 +72,9 @@ async fn postgres(config: &Config, clock: &Clock, options: PgConnectOptions) -> 
     let encrypts = matches!(options.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
     let far = !matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1") && options.get_socket().is_none();
     let looked = async {
-        let mut connection = PgConnection::connect_with(&options.disable_statement_logging()).await?;
+        // What lies between may refuse what the server asks for.
+        let options = db::as_a_reader(db::as_the_server(options, config));
+        let mut connection = PgConnection::connect_with(&options).await?;
         let found = look(config, clock, &mut connection, &place).await?;
         connection.close().await?;
         Ok::<_, Error>(found)
@@ -76,28 +102,75 @@ async fn look(
     connection: &mut PgConnection,
     place: &str,
 ) -> Result<Vec<Finding>, Error> {
-    let number = |text: String| text.trim().parse::<i64>().unwrap_or_default();
-    let version = number(sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut *connection).await?);
+    let version: String = sqlx::query_scalar("SHOW server_version_num").fetch_one(&mut *connection).await?;
+    let version = version.trim().parse::<i64>().unwrap_or_default();
     let name = format!("{}.{}", version / 10_000, version % 10_000);
     let mut found = vec![if version >= OLDEST {
         Finding::ok(format!("database: PostgreSQL {name} at {place}"))
     } else {
         Finding::fail(format!("database: PostgreSQL {name} at {place}"), "take PostgreSQL 14 or newer")
     }];
-    let most = number(sqlx::query_scalar("SHOW max_connections").fetch_one(&mut *connection).await?) - KEPT_BACK;
+    found.extend(manners(config, connection).await?);
+    let (most, others): (i64, i64) = sqlx::query_as(ROOM).fetch_one(&mut *connection).await?;
     let wanted = i64::from(config.database.readers) + i64::from(config.database.writers);
-    if wanted > most {
-        found.push(Finding::fail(
-            format!("database: one instance wants {wanted} connections, and all together may have {most}"),
-            "lower DATABASE_READERS and DATABASE_WRITERS, or raise max_connections",
-        ));
-    }
+    found.push(room(wanted, others, most));
     let before = clock.now();
     let theirs: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
     found.push(drift(before, theirs + clock.offset(), clock.now()));
     let applied = sqlx::query_scalar::<_, String>(APPLIED).fetch_all(&mut *connection).await;
-    found.push(tables(applied)?);
+    let standing = Standing::of(applied)?;
+    found.push(standing.told());
+    found.extend(rights(connection, &standing).await?);
     Ok(found)
+}
+
+/// Whether it takes writes, and does what it was asked for at the start.
+async fn manners(config: &Config, connection: &mut PgConnection) -> Result<Vec<Finding>, Error> {
+    let mut found = Vec::new();
+    let standby: bool = sqlx::query_scalar("SELECT pg_is_in_recovery()").fetch_one(&mut *connection).await?;
+    if standby {
+        found.push(Finding::fail(
+            "database: this PostgreSQL is a standby, which takes no writes",
+            "let DATABASE_URL lead to the primary",
+        ));
+    }
+    let patience: String = sqlx::query_scalar("SHOW statement_timeout").fetch_one(connection).await?;
+    if patience == "0" && !config.database.statement_timeout.is_zero() {
+        found.push(Finding::warn(
+            "database: something between drops our timeouts: a statement may take for ever",
+            POOLER,
+        ));
+    }
+    Ok(found)
+}
+
+/// Whether there are as many connections as a process may take.
+fn room(wanted: i64, others: i64, most: i64) -> Finding {
+    if wanted > most {
+        return Finding::fail(
+            format!("database: one instance wants {wanted} connections, and all together may have {most}"),
+            "lower DATABASE_READERS and DATABASE_WRITERS, or raise max_connections",
+        );
+    }
+    if others + wanted > most {
+        return Finding::warn(
+            format!(
+                "database: {others} of {most} connections are taken, and one more `serve` or `worker` wants {wanted}"
+            ),
+            "raise max_connections, or lower DATABASE_READERS and DATABASE_WRITERS; an upgrade starts one more",
+        );
+    }
+    Finding::ok(format!(
+        "database: each `serve` and each `worker` takes up to {wanted} connections; {others} of {most} are taken"
+    ))
+}
+
+/// Whether our user may make the tables that are missing, or change those that are there. None: they may.
+async fn rights(connection: &mut PgConnection, standing: &Standing) -> Result<Option<Finding>, Error> {
+    let (question, what, mend) = if standing.pending > 0 { MAY_MAKE } else { MAY_CHANGE };
+    // NULL when the search path leads to no schema.
+    let may: Option<bool> = sqlx::query_scalar(question).fetch_one(connection).await?;
+    Ok((may != Some(true)).then(|| Finding::fail(what, mend)))
 }
 
 fn unreachable(place: &str, error: &Error) -> Finding {
@@ -105,6 +178,8 @@ fn unreachable(place: &str, error: &Error) -> Finding {
     // https://www.postgresql.org/docs/current/errcodes-appendix.html
     let mend = match (error, code.as_str()) {
         (_, "28P01" | "28000") => "mend user and password of DATABASE_URL, or let this machine in (pg_hba.conf)",
+        (_, "08P01") => POOLER,
+        (_, "42501") => "let the user of DATABASE_URL own the database and its tables, or GRANT it all rights on both",
         (_, "3D000") => "make the database (createdb), or mend its name in DATABASE_URL",
         (_, "53300") => "raise max_connections, or lower DATABASE_READERS and DATABASE_WRITERS",
         (Error::Io(_), _) => "start it, or mend host and port of DATABASE_URL",
@@ -150,37 +225,58 @@ async fn look_into(options: SqliteConnectOptions, path: &Path) -> Result<Vec<Fin
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await?;
     let applied = sqlx::query_scalar::<_, String>(APPLIED).fetch_all(&mut connection).await;
-    let found = vec![Finding::ok(format!("database: SQLite {version} in {}", path.display())), tables(applied)?];
+    let tables = Standing::of(applied)?.told();
+    let found = vec![Finding::ok(format!("database: SQLite {version} in {}", path.display())), tables];
     connection.close().await?;
     Ok(found)
 }
 
-/// What the list of applied migrations says. A database that is still empty has none.
-fn tables(applied: Result<Vec<String>, Error>) -> Result<Finding, Error> {
-    let applied = match applied {
-        Err(error @ Error::Database(_)) => {
-            let words = error.to_string();
-            if !words.contains("seaql_migrations") {
-                return Err(error);
-            }
-            Vec::new()
+/// How many migrations there are, by what is known here and what was applied there.
+struct Standing {
+    known: usize,
+    /// Known and not applied.
+    pending: usize,
+    /// Applied and not known.
+    newer: usize,
+}
+
+impl Standing {
+    /// By the list of what was applied. A database that is still empty has none.
+    fn of(applied: Result<Vec<String>, Error>) -> Result<Self, Error> {
+        let is_missing = |error: &dyn DatabaseError| {
+            error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
+        };
+        let applied = match applied {
+            Err(Error::Database(error)) if is_missing(&*error) => Vec::new(),
+            applied => applied?,
+        };
+        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        let pending = known.iter().filter(|name| !applied.contains(name)).count();
+        let newer = applied.iter().filter(|name| !known.contains(name)).count();
+        Ok(Self { known: known.len(), pending, newer })
+    }
+
+    fn told(&self) -> Finding {
+        let Self { known, pending, newer } = *self;
+        match (pending, newer) {
+            (0, 0) => Finding::ok(format!("tables: all {known} migrations are applied")),
+            // It only adds (README, Upgrading), so that this release starts.
+            (0, _) => Finding::warn(
+                format!("tables: {newer} migrations were applied by a newer release than this one, which can use them"),
+                "go on with the upgrade, or take the migrations back by the newer release",
+            ),
+            (_, 0) => Finding::warn(
+                format!("tables: {pending} of {known} migrations are not applied"),
+                "spacedly migrate up, or start the server, which does it",
+            ),
+            _ => Finding::fail(
+                format!(
+                    "tables: {newer} migrations were applied by a newer release than this one, and {pending} are missing"
+                ),
+                "start that release, or restore a backup from before it",
+            ),
         }
-        applied => applied?,
-    };
-    let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-    let pending = known.iter().filter(|name| !applied.contains(name)).count();
-    let newer = applied.iter().filter(|name| !known.contains(name)).count();
-    Ok(match (pending, newer) {
-        (0, 0) => Finding::ok(format!("tables: all {} migrations are applied", known.len())),
-        (_, 1..) => Finding::fail(
-            format!("tables: {newer} migrations were applied by a newer release than this one"),
-            "start that release, or restore a backup from before it",
-        ),
-        _ => Finding::warn(
-            format!("tables: {pending} of {} migrations are not applied", known.len()),
-            "spacedly migrate up, or start the server, which does it",
-        ),
-    })
+    }
 }
 
 #[cfg(test)]
@@ -200,9 +296,18 @@ mod tests {
     #[test]
     fn tables_of_another_release_are_told() {
         let known = || Migrator::migrations().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
-        let grade = |applied| tables(Ok(applied)).expect("judged").grade;
+        let grade = |applied| Standing::of(Ok(applied)).expect("judged").told().grade;
+        let newer = || ["m99".to_owned()];
         assert_eq!(grade(known()), Grade::Ok);
         assert_eq!(grade(known().into_iter().skip(1).collect()), Grade::Warn);
-        assert_eq!(grade(known().into_iter().chain(["m99".to_owned()]).collect()), Grade::Fail);
+        assert_eq!(grade(known().into_iter().chain(newer()).collect()), Grade::Warn, "it starts on them");
+        assert_eq!(grade(known().into_iter().skip(1).chain(newer()).collect()), Grade::Fail);
+    }
+
+    #[test]
+    fn connections_that_a_process_would_not_get_are_told() {
+        assert_eq!(room(16, 81, 97).grade, Grade::Ok, "exactly as many");
+        assert_eq!(room(16, 82, 97).grade, Grade::Warn);
+        assert_eq!(room(98, 0, 97).grade, Grade::Fail);
     }
 }

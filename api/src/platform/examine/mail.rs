@@ -8,7 +8,7 @@ use crate::platform::{clock::Clock, config::Config, mail::Mailer};
 /// Looks at the mail server.
 pub async fn mail(config: &Config, clock: &Clock) -> Vec<Finding> {
     let Some(url) = &config.mail.smtp_url else {
-        return vec![Finding::ok("mail: caught in the mailbox of development, none goes out")];
+        return vec![caught(config)];
     };
     let url = url.expose_secret();
     let mailer = match Mailer::from_config(config, clock.clone()) {
@@ -30,4 +30,14 @@ pub async fn mail(config: &Config, clock: &Clock) -> Vec<Finding> {
         ));
     }
     found
+}
+
+fn caught(config: &Config) -> Finding {
+    if config.shows_codes_to_others() {
+        return Finding::warn(
+            "mail: caught in the mailbox of development, which HOST lets others reach: /dev/mailbox shows everybody's codes",
+            "set HOST to 127.0.0.1, or ENVIRONMENT to production where people other than you come",
+        );
+    }
+    Finding::ok("mail: caught in the mailbox of development, none goes out")
 }

@@ -6,10 +6,13 @@ mod database;
 mod machine;
 mod mail;
 mod redis;
+mod watching;
 
 use std::{fmt, time::Duration};
 
-pub use self::{addresses::addresses, database::database, machine::machine, mail::mail, redis::redis};
+pub use self::{
+    addresses::addresses, database::database, machine::machine, mail::mail, redis::redis, watching::watching,
+};
 
 /// How long a part may take to answer.
 pub const PATIENCE: Duration = Duration::from_secs(5);

@@ -1,7 +1,7 @@
-//! Redis: whether it answers, is new enough, and carries a message to whoever listens.
+//! Redis: whether it answers, is new enough, runs the scripts that count, and carries a message to whoever listens.
 
 use futures_util::StreamExt;
-use redis::{Client, ErrorKind, RedisError};
+use redis::{Client, ErrorKind, RedisError, Script, aio::MultiplexedConnection};
 use tokio::time::timeout;
 
 use super::{Finding, PATIENCE};
@@ -9,6 +9,15 @@ use crate::platform::{config::Config, random::Random, remote, secret::hex};
 
 /// What counters and scripts need.
 const OLDEST: u32 = 6;
+
+/// What the scripts of the limits do, with a key of our own. It is gone at the end, or after ten seconds.
+const PROBE: &str = "
+redis.call('HSET', KEYS[1], 'count', 0)
+redis.call('PEXPIRE', KEYS[1], 10000)
+redis.call('HINCRBY', KEYS[1], 'count', 1)
+local count = redis.call('HMGET', KEYS[1], 'count')[1]
+redis.call('PEXPIRE', KEYS[1], 0)
+return tonumber(count)";
 
 /// Looks at Redis.
 pub async fn redis(config: &Config, random: &Random) -> Vec<Finding> {
@@ -47,6 +56,7 @@ async fn look(client: &Client, channel: &str) -> Result<Vec<Finding>, RedisError
         Some(..OLDEST) => Finding::fail(format!("redis: it is version {version}"), format!("take {OLDEST} or newer")),
         _ => Finding::ok(format!("redis: version {version} answers")),
     }];
+    found.push(scripts(&mut connection, channel).await);
     let (mut sink, mut messages) = client.get_async_pubsub().await?.split();
     sink.subscribe(channel).await?;
     redis::cmd("PUBLISH").arg(channel).arg("heard").query_async::<()>(&mut connection).await?;
@@ -63,13 +73,29 @@ async fn look(client: &Client, channel: &str) -> Result<Vec<Finding>, RedisError
     Ok(found)
 }
 
+/// Whether tries and points can be counted together with the other instances.
+async fn scripts(connection: &mut MultiplexedConnection, key: &str) -> Finding {
+    let counted = Script::new(PROBE).key(key).invoke_async::<u64>(connection).await;
+    let why = match &counted {
+        Ok(1) => return Finding::ok("redis: scripts run, so that limits count on all instances together"),
+        Ok(_) => "they count wrong",
+        Err(error) => error.code().unwrap_or_else(|| error.category()),
+    };
+    Finding::fail(
+        format!("redis: scripts do not run ({why}), so that each instance counts limits by itself"),
+        "let this user use EVALSHA, SCRIPT LOAD, HSET, HGET, HMGET, HINCRBY and PEXPIRE on the keys REDIS_PREFIX:*",
+    )
+}
+
 /// Without the error's own words: they may show the address, which may carry a password.
 fn broken(error: &RedisError) -> Finding {
     let refused =
         error.kind() == ErrorKind::AuthenticationFailed || matches!(error.code(), Some("NOAUTH" | "WRONGPASS"));
     let mend = match (refused, error.code()) {
         (true, _) => "mend user and password of REDIS_URL",
-        (_, Some("NOPERM")) => "let this user use INFO, PUBLISH, SUBSCRIBE and scripts",
+        (_, Some("NOPERM")) => {
+            "let this user use INFO, PUBLISH, SUBSCRIBE and scripts, on keys and channels of REDIS_PREFIX"
+        }
         _ => "start it, or mend host and port of REDIS_URL",
     };
     Finding::fail(format!("redis: it cannot be used ({})", error.category()), mend)

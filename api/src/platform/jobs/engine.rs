@@ -21,7 +21,7 @@ use sea_orm::DbErr;
 use super::{
     Failure, Held,
     queue::{self, Claim},
-    settle::{Failed, settle},
+    settle::{Failed, OnFailed, settle},
 };
 use crate::platform::{
     Platform,
@@ -33,9 +33,6 @@ use crate::platform::{
 /// Does a batch of held jobs. What it finishes it ends itself by [`queue::finish`], in the transaction of the effect;
 /// it gives back the failures of the others. A job in neither is one that was lost to another worker.
 type Handler = Arc<dyn Fn(Platform, Vec<Held>) -> BoxFuture<'static, Vec<(Held, Failure)>> + Send + Sync>;
-
-/// Hears of a try that failed, so that the room can write it into its ledger.
-pub(super) type OnFailed = Arc<dyn Fn(Platform, Failed) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// Between two looks at least.
 const LEAST_WAIT: Duration = Duration::from_millis(10);
@@ -143,14 +140,13 @@ impl Engine {
         self
     }
 
-    /// Says who hears of the failures of the kind registered last.
-    pub fn when_failed<F, Fut>(&mut self, told: F) -> &mut Self
+    /// Says who hears of the failures of the kind registered last, in the transaction that settles them.
+    pub fn when_failed<F>(&mut self, told: F) -> &mut Self
     where
-        F: Fn(Platform, Failed) -> Fut + Send + Sync + 'static,
-        Fut: Future<Output = ()> + Send + 'static,
+        F: for<'a> Fn(&'a Platform, &'a Tx, &'a Failed) -> BoxFuture<'a, Result<(), Fault>> + Send + Sync + 'static,
     {
         if let Some(kind) = self.kinds.last_mut() {
-            kind.on_failed = Some(Arc::new(move |platform, failed| Box::pin(told(platform, failed))));
+            kind.on_failed = Some(Arc::new(told));
         }
         self
     }

@@ -83,14 +83,24 @@ pub enum Failure {
     Unreachable(String),
     /// Our own database did not do its part: tried again in a moment, at no cost and without end.
     Busy(String),
+    /// A defect of ours, which may stay: tried again as an unreachable server is, later and later, and not for ever.
+    Broken(String),
     /// Never going to work: put aside.
     Permanent(String),
 }
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Self {
-        tracing::warn!(?fault, "a job met a fault");
-        Self::Busy("The service was busy.".into())
+        match fault {
+            Fault::Internal(_) => {
+                tracing::error!(?fault, "a job met a defect");
+                Self::Broken("Something went wrong on our side.".into())
+            }
+            _ => {
+                tracing::warn!(?fault, "a job met a fault");
+                Self::Busy("The service was busy.".into())
+            }
+        }
     }
 }
 
@@ -98,7 +108,11 @@ impl Failure {
     /// What went wrong, for the log and the ledger.
     pub fn error(&self) -> &str {
         match self {
-            Self::Refused(error, _) | Self::Unreachable(error) | Self::Busy(error) | Self::Permanent(error) => error,
+            Self::Refused(error, _)
+            | Self::Unreachable(error)
+            | Self::Busy(error)
+            | Self::Broken(error)
+            | Self::Permanent(error) => error,
         }
     }
 }

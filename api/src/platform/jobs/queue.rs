@@ -234,7 +234,14 @@ pub(super) async fn give_back(db: &Db, jobs: &[Held]) -> Result<u64, DbErr> {
 }
 
 /// Puts a job back to be tried again after `wait`; `counted` says whether the try counts.
-pub(super) async fn retry(db: &Db, job: &Held, wait: Duration, counted: bool, error: &str) -> Result<u64, DbErr> {
+pub(super) async fn retry(
+    db: &Db,
+    tx: &Tx,
+    job: &Held,
+    wait: Duration,
+    counted: bool,
+    error: &str,
+) -> Result<u64, DbErr> {
     let (now, now_value) = db.now();
     let wait_end = match db.backend() {
         DatabaseBackend::Postgres => format!("{now} + $2 * interval '1 millisecond'"),
@@ -245,13 +252,13 @@ pub(super) async fn retry(db: &Db, job: &Held, wait: Duration, counted: bool, er
          first_failed_at = COALESCE(first_failed_at, {now})"
     );
     let values = vec![now_value, lease_value(db, wait), i32::from(counted).into(), error.into()];
-    update_held(db, std::slice::from_ref(job), set, values).await
+    update_held_in(tx, std::slice::from_ref(job), set, values).await
 }
 
 /// Puts a job aside for good.
-pub(super) async fn bury(db: &Db, job: &Held, error: &str) -> Result<u64, DbErr> {
+pub(super) async fn bury(tx: &Tx, job: &Held, error: &str) -> Result<u64, DbErr> {
     let set = "state = 'DEAD', last_error = $1".to_owned();
-    update_held(db, std::slice::from_ref(job), set, vec![error.into()]).await
+    update_held_in(tx, std::slice::from_ref(job), set, vec![error.into()]).await
 }
 
 /// How long until the next job of this kind is due. None: there is none.
@@ -282,7 +289,14 @@ pub(super) fn lease_value(db: &Db, wait: Duration) -> Value {
     }
 }
 
-async fn update_held(db: &Db, jobs: &[Held], set: String, mut values: Vec<Value>) -> Result<u64, DbErr> {
+async fn update_held(db: &Db, jobs: &[Held], set: String, values: Vec<Value>) -> Result<u64, DbErr> {
+    let jobs = jobs.to_vec();
+    let update = move |tx: Tx| async move { Ok(update_held_in(&tx, &jobs, set, values).await?) };
+    let updated = db.write::<_, crate::platform::error::Fault, _, _>(update);
+    updated.await.map_err(|fault| DbErr::Custom(format!("{fault:?}")))
+}
+
+async fn update_held_in(tx: &Tx, jobs: &[Held], set: String, mut values: Vec<Value>) -> Result<u64, DbErr> {
     let mut pairs = Vec::with_capacity(jobs.len());
     for job in jobs {
         pairs.push(format!("(id = ${} AND fence = ${})", values.len() + 1, values.len() + 2));
@@ -293,12 +307,8 @@ async fn update_held(db: &Db, jobs: &[Held], set: String, mut values: Vec<Value>
         return Ok(0);
     }
     let sql = format!("UPDATE jobs SET {set} WHERE state = 'RUNNING' AND ({})", pairs.join(" OR "));
-    let statement = Statement::from_sql_and_values(db.backend(), sql, values);
-    db.write::<_, crate::platform::error::Fault, _, _>(move |tx| async move {
-        Ok(tx.execute_raw(statement).await?.rows_affected())
-    })
-    .await
-    .map_err(|fault| DbErr::Custom(format!("{fault:?}")))
+    let statement = Statement::from_sql_and_values(tx.get_database_backend(), sql, values);
+    Ok(tx.execute_raw(statement).await?.rows_affected())
 }
 
 impl From<row::Model> for Held {

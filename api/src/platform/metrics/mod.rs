@@ -176,10 +176,12 @@ impl Metrics {
         self.0.lateness.get_or_create(&ChannelLabel { channel }).observe(late);
     }
 
-    /// Counts tries of jobs.
+    /// Counts tries of jobs. What alarms look for is there from the first try on: what begins at one has not increased.
     pub fn jobs(&self, kind: &'static str, outcome: &'static str, number: usize) {
         if number > 0 {
-            self.0.jobs.get_or_create(&JobLabels { kind, outcome }).inc_by(number as u64);
+            for (outcome, number) in [("put_aside", 0), ("panicked", 0), (outcome, number as u64)] {
+                self.0.jobs.get_or_create(&JobLabels { kind, outcome }).inc_by(number);
+            }
         }
     }
 

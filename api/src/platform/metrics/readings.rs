@@ -79,8 +79,8 @@ impl Readings {
     /// None looked up yet.
     pub(super) fn listed_in(registry: &mut Registry) -> Self {
         let queue = "Jobs by kind and state: due (they could begin now), running, dead (put aside); what waits for a later \
-                     moment is not counted, and a state is counted up to METRICS_QUEUE_LIMIT rows";
-        let queue_known = "1 while the database tells what the queue holds";
+                     moment is not counted, and each is counted up to METRICS_QUEUE_LIMIT, the dead of all kinds together";
+        let queue_known = "1 while the database tells what the queue holds; at 0 its other metrics are those of before";
         let oldest = Family::<QueueLabel, Gauge<f64, AtomicU64>>::default();
         let help = "For how long the job that waits longest could have begun, by kind";
         registry.register_with_unit("queue_oldest", help, Unit::Seconds, oldest.clone());

@@ -22,7 +22,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    embedded::EmbeddedStore,
+    embedded::{EmbeddedStore, keep_all},
     presign::{Disposition, PresignedPut, PutGrant},
 };
 use super::{

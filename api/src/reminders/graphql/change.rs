@@ -22,7 +22,9 @@ use crate::{
 /// A reminder to be made.
 #[derive(Clone, Debug, InputObject)]
 pub struct ReminderCreateInput {
-    /// An id that the client made (`reminder_` and a UUIDv7), so that it can be shown before the answer is there.
+    /// An id that the client made, so that it can be shown before the answer is there: a TypeID, `reminder_` and a
+    /// UUIDv7 in 26 characters of Crockford's base 32, in lower case (npm `typeid-js` makes them), like
+    /// `reminder_01h2xcejqtf2nbrexx3vqjhp41`.
     pub id: Option<ID>,
     /// The task that it belongs to. Absent: it stands alone, and needs a message.
     pub task_id: Option<ID>,
@@ -36,11 +38,13 @@ pub struct ReminderCreateInput {
     /// Whether it completes by itself once it is delivered. Otherwise the person does.
     #[graphql(default)]
     pub complete_on_delivery: bool,
-    /// 1–64 characters: the same key with the same input gives the same reminder again, for 24 hours.
+    /// 1–64 characters: the same key with the same input (a client-made `id` belongs to it) gives the same reminder
+    /// again, for 24 hours. With other input, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
-/// A change of a pending reminder: what is absent stays, null clears.
+/// A change of a pending reminder: what is absent stays. Null clears `message` (of a reminder that belongs to a task);
+/// elsewhere it is as absent.
 #[derive(Clone, Debug, InputObject)]
 pub struct ReminderUpdateInput {
     /// `reminder_…`
@@ -80,7 +84,12 @@ pub struct ReminderSnoozeInput {
 }
 
 macro_rules! acts {
-    ($($(#[doc = $doc:literal])+ $input:ident: $(#[doc = $payload_doc:literal])+ $payload:ident;)*) => {$(
+    ($(
+        $(#[doc = $doc:literal])+ $input:ident:
+        $(#[doc = $payload_doc:literal])+ $payload:ident {
+            $(#[doc = $reminder_doc:literal])+ reminder
+        }
+    )*) => {$(
         $(#[doc = $doc])+
         #[derive(Clone, Debug, InputObject)]
         pub struct $input {
@@ -93,7 +102,7 @@ macro_rules! acts {
         payload! {
             $(#[doc = $payload_doc])+
             $payload {
-                /// The reminder as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+                $(#[doc = $reminder_doc])+
                 reminder: Reminder
             }
         }
@@ -104,19 +113,31 @@ acts! {
     /// Which reminder was done.
     ReminderCompleteInput:
     /// What came of completing a reminder.
-    ReminderCompletePayload;
+    ReminderCompletePayload {
+        /// The reminder as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        reminder
+    }
     /// Which reminder is not done after all.
     ReminderReopenInput:
     /// What came of reopening a reminder.
-    ReminderReopenPayload;
+    ReminderReopenPayload {
+        /// The reminder as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        reminder
+    }
     /// Which reminder is to go.
     ReminderDeleteInput:
-    /// What came of deleting a reminder: as it was last.
-    ReminderDeletePayload;
+    /// What came of deleting a reminder.
+    ReminderDeletePayload {
+        /// The reminder as it was last. Null: there are userErrors; with CONFLICT it is there, and not deleted.
+        reminder
+    }
     /// Whose failed deliveries are to be sent again.
     DeliveryRetryInput:
     /// What came of sending again.
-    DeliveryRetryPayload;
+    DeliveryRetryPayload {
+        /// The reminder as it is now. Null: there are userErrors; with CONFLICT it is there all the same.
+        reminder
+    }
 }
 
 payload! {
@@ -161,7 +182,7 @@ impl ReminderMutations {
         ReminderCreatePayload::answer(made.map(|row| Reminder::at(row, platform.clock.now())))
     }
 
-    /// Changes the fields that are given: absent keeps, null clears.
+    /// Changes the fields that are given: absent keeps, null clears what can be null.
     async fn reminder_update(
         &self,
         ctx: &Context<'_>,

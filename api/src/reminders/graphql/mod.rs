@@ -54,7 +54,7 @@ pub enum ReminderStatus {
     Pending,
     /// Done.
     Completed,
-    /// No longer wanted.
+    /// No longer wanted: its task was completed or deleted.
     Cancelled,
 }
 
@@ -298,9 +298,9 @@ impl TaskReminders {
     async fn reminders(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
-        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
     ) -> Result<Walked<Arc<Connection<Reminder>>>, Fault> {
         let arguments = PageArguments { first, after, last, before };
@@ -345,9 +345,9 @@ impl UserReminders {
     async fn reminders(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
-        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
         #[graphql(desc = "Only those.")] filter: Option<ReminderFilter>,
         #[graphql(desc = "Which way the list runs.", default)] order_by: ReminderOrder,

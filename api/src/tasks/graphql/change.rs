@@ -22,7 +22,9 @@ use crate::{
 /// A task to be made.
 #[derive(Clone, Debug, InputObject)]
 pub struct TaskCreateInput {
-    /// An id that the client made (`task_` and a UUIDv7), so that it can be shown before the answer is there.
+    /// An id that the client made, so that it can be shown before the answer is there: a TypeID, `task_` and a UUIDv7
+    /// in 26 characters of Crockford's base 32, in lower case (npm `typeid-js` makes them), like
+    /// `task_01h2xcejqtf2nbrexx3vqjhp41`.
     pub id: Option<ID>,
     /// 3–200 characters.
     pub title: String,
@@ -37,11 +39,13 @@ pub struct TaskCreateInput {
     pub priority: TaskPriority,
     /// At most 50 characters.
     pub category: Option<String>,
-    /// 1–64 characters: the same key with the same input gives the same task again, for 24 hours.
+    /// 1–64 characters: the same key with the same input (a client-made `id` belongs to it) gives the same task again,
+    /// for 24 hours. With other input, or for another mutation: IDEMPOTENCY_MISMATCH.
     pub idempotency_key: Option<String>,
 }
 
-/// A change of a task: what is absent stays, null clears.
+/// A change of a task: what is absent stays. Null clears `description`, `link`, `due` and `category`; elsewhere it is
+/// as absent.
 #[derive(Clone, Debug, InputObject)]
 pub struct TaskUpdateInput {
     /// `task_…`
@@ -104,14 +108,14 @@ pub struct TaskRestoreInput {
 /// Many tasks.
 #[derive(Clone, Debug, InputObject)]
 pub struct TaskBulkInput {
-    /// `task_…`, 100 at most.
+    /// `task_…`, 100 at most; one that comes twice counts once.
     pub ids: Vec<ID>,
 }
 
 /// Many tasks and where they belong.
 #[derive(Clone, Debug, InputObject)]
 pub struct TaskBulkMoveInput {
-    /// `task_…`, 100 at most.
+    /// `task_…`, 100 at most; one that comes twice counts once.
     pub ids: Vec<ID>,
     /// At most 50 characters. Null or absent: none.
     pub category: Option<String>,
@@ -168,7 +172,7 @@ payload! {
 payload! {
     /// What came of completing many tasks.
     TaskBulkCompletePayload {
-        /// The tasks as they are now, in the order of their ids. Null: there are userErrors.
+        /// The tasks as they are now: sorted by id, each once, not in the order given. Null: there are userErrors.
         tasks: Vec<Task>
     }
 }
@@ -176,7 +180,7 @@ payload! {
 payload! {
     /// What came of moving many tasks.
     TaskBulkMovePayload {
-        /// The tasks as they are now. Null: there are userErrors.
+        /// The tasks as they are now: sorted by id, each once, not in the order given. Null: there are userErrors.
         tasks: Vec<Task>
     }
 }
@@ -184,7 +188,7 @@ payload! {
 payload! {
     /// What came of deleting many tasks.
     TaskBulkDeletePayload {
-        /// The tasks as they were last, in the order of their ids. Null: there are userErrors.
+        /// The tasks as they were last: sorted by id, each once, not in the order given. Null: there are userErrors.
         tasks: Vec<Task>
     }
 }
@@ -202,7 +206,7 @@ impl TaskMutations {
         TaskCreatePayload::answer(made.map(Into::into))
     }
 
-    /// Changes the fields that are given: absent keeps, null clears.
+    /// Changes the fields that are given: absent keeps, null clears what can be null.
     async fn task_update(&self, ctx: &Context<'_>, input: TaskUpdateInput) -> Result<TaskUpdatePayload, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let changed = change::update(ctx.data_unchecked::<Platform>(), viewer, input).await;
@@ -218,8 +222,9 @@ impl TaskMutations {
         Ok(TaskCompletePayload { task, user_errors })
     }
 
-    /// Reopens a completed task: revives the reminders that completing it ended and that still lie ahead, and takes it
-    /// out of the statistics again. A task that is not complete goes back to TODO.
+    /// Reopens a completed task: opens again the reminders that completing it completed (they are overdue then),
+    /// revives those that it cancelled and that still lie ahead, and takes all of it out of the statistics again. A
+    /// task that is not complete goes back to TODO.
     async fn task_reopen(&self, ctx: &Context<'_>, input: TaskReopenInput) -> Result<TaskReopenPayload, Fault> {
         let TaskReopenInput { id, expected_version } = input;
         let (task, user_errors) = set_status(ctx, &id, expected_version, TaskStatus::Todo).await?;

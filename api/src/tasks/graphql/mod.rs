@@ -79,6 +79,8 @@ pub struct Task {
     created_at: DateTime,
     /// When it was changed last.
     updated_at: DateTime,
+    /// When it was deleted. Null: it is not.
+    deleted_at: Option<DateTime>,
     /// The id, as a key of loaders.
     #[graphql(skip)]
     pub task_id: TaskId,
@@ -102,6 +104,7 @@ pub(super) struct Columns {
     pub(super) version: i32,
     pub(super) created_at: Instant,
     pub(super) updated_at: Instant,
+    pub(super) deleted_at: Option<Instant>,
 }
 
 impl From<row::Model> for Task {
@@ -120,6 +123,7 @@ impl From<row::Model> for Task {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
+            deleted_at: row.deleted_at,
         }
         .into()
     }
@@ -141,6 +145,7 @@ impl From<Columns> for Task {
             version: row.version,
             created_at: DateTime(row.created_at),
             updated_at: DateTime(row.updated_at),
+            deleted_at: row.deleted_at.map(DateTime),
             task_id: row.id,
             extras: Extras::default(),
         }
@@ -174,6 +179,7 @@ impl Walk for Task {
             "version" => out.bare(self.version),
             "createdAt" => instant(out, self.created_at),
             "updatedAt" => instant(out, self.updated_at),
+            "deletedAt" => out.option(self.deleted_at, instant),
             edge => self.extras.write(edge, set, out),
         }
     }
@@ -252,13 +258,13 @@ impl UserTasks {
     async fn tasks(
         &self,
         ctx: &Context<'_>,
-        #[graphql(desc = "The first so many, 20 by default, 100 at most.")] first: Option<i32>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
         #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
-        #[graphql(desc = "The last so many.")] last: Option<i32>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
         #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
         #[graphql(desc = "Which of them. Absent: all.")] filter: Option<TaskFilter>,
         #[graphql(
-            desc = "Words, 10 at most: each begins a word of the title or of the description, without regard to case. Absent or blank: whatever their words."
+            desc = "Words, 10 at most and 1,000 bytes in all (more is a BAD_REQUEST): each begins a word of the title or of the description, without regard to case. Absent or blank: whatever their words."
         )]
         search: Option<String>,
         #[graphql(desc = "How they are ordered. Absent: the newest first.")] order_by: Option<TaskOrder>,
@@ -269,6 +275,22 @@ impl UserTasks {
         let order = order_by.unwrap_or_default();
         let wanted = Wanted { filter: filter.as_ref(), search: search.as_deref(), order };
         let mut tasks = list::list(platform, self.0, &arguments, wanted, &fields).await?;
+        ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
+        Ok(Walked(tasks))
+    }
+
+    /// The viewer's deleted tasks that taskRestore can still bring back, the one deleted last first.
+    async fn deleted_tasks(
+        &self,
+        ctx: &Context<'_>,
+        #[graphql(desc = "The first so many, 20 by default, 100 at most; else BAD_REQUEST.")] first: Option<i32>,
+        #[graphql(desc = "Only those after this cursor.")] after: Option<Cursor>,
+        #[graphql(desc = "The last so many: 100 at most, and not with `first`; else BAD_REQUEST.")] last: Option<i32>,
+        #[graphql(desc = "Only those before this cursor.")] before: Option<Cursor>,
+    ) -> Result<Walked<Connection<Task>>, Fault> {
+        let arguments = PageArguments { first, after, last, before };
+        let counts = ctx.look_ahead().field("totalCount").exists();
+        let mut tasks = list::deleted(ctx.data_unchecked::<Platform>(), self.0, &arguments, counts).await?;
         ctx.data_unchecked::<FetchEdges>()(ctx, &mut tasks).await?;
         Ok(Walked(tasks))
     }

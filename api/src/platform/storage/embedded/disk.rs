@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! lock                                   held by every process that uses the folder
+//! backup                                 held alone by a backup: no object is deleted meanwhile
 //! drafts/<number>                        what is being stored
 //! buckets/<bucket>/cors.json
 //! buckets/<bucket>/objects/<2 hex>/=<key>
@@ -32,6 +33,7 @@ pub(super) struct Disk {
     _in_use: File,
 }
 
+const BACKUP: &str = "backup";
 const DRAFTS: &str = "drafts";
 const BUCKETS: &str = "buckets";
 const OBJECTS: &str = "objects";
@@ -135,8 +137,15 @@ impl Disk {
     }
 
     /// Deletes an object. That there is none is no error: S3 has it so.
+    ///
+    /// # Errors
+    /// SlowDown while a backup is taken.
     pub(super) fn delete(&self, bucket: &str, key: &str) -> S3Result {
         let path = self.object(bucket, key)?;
+        let backup = open_lock(&self.folder).map_err(S3Error::internal_error)?;
+        if backup.try_lock_shared().is_err() {
+            return Err(s3_error!(SlowDown, "a backup is being taken: delete it later"));
+        }
         match fs::remove_file(&path) {
             Ok(()) => sync_folder(path.parent().unwrap_or(&path)).map_err(S3Error::internal_error),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(()),
@@ -176,6 +185,21 @@ impl Disk {
         };
         write().map_err(S3Error::internal_error)
     }
+}
+
+/// Nothing is deleted from the store in this folder, by any process, as long as what this gives is kept.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub(super) fn keep_all(folder: &Path) -> io::Result<File> {
+    let backup = open_lock(folder)?;
+    backup.lock()?;
+    Ok(backup)
+}
+
+/// Opened anew for every use: a lock belongs to what was opened.
+fn open_lock(folder: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(BACKUP))
 }
 
 fn collect(folder: &Path, begun: &str, prefix: &str, keys: &mut Vec<String>) -> io::Result<()> {

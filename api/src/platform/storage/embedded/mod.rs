@@ -16,8 +16,9 @@ mod put;
 
 use std::{
     error::Error,
+    fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -67,6 +68,14 @@ const HEADERS: [(HeaderName, &str); 4] = [
     (header::VARY, "Origin"),
 ];
 
+/// Nothing is deleted from the store in this folder, by any process, as long as what this gives is kept. It blocks.
+///
+/// # Errors
+/// When the folder cannot be written to.
+pub fn keep_all(folder: &Path) -> io::Result<File> {
+    disk::keep_all(folder)
+}
+
 impl EmbeddedStore {
     /// Opens the store in this folder, which is made when it is missing. It blocks for a moment.
     ///
@@ -107,7 +116,7 @@ impl EmbeddedStore {
             Err(refusal) => Err(refusal),
         };
         let mut answer = answer.or_else(S3Error::to_http_response);
-        // s3s tells what went wrong also where HTTP has no room for it; over HTTP/2 nothing else takes it away.
+        // s3s tells what went wrong also where HTTP has no room for it (RFC 9110, sections 9.3.2 and 15.4.5).
         if let Ok(answer) = &mut answer
             && (is_head || answer.status() == StatusCode::NOT_MODIFIED)
         {
