@@ -148,6 +148,9 @@ pub async fn accept(
     Ok(())
 }
 
+/// What may lie on the way to a client, in bytes; Linux doubles it. Answers rarely have more.
+const SEND_BUFFER: usize = 128 * 1024;
+
 async fn serve_connection(
     socket: TcpStream,
     local: SocketAddr,
@@ -158,6 +161,9 @@ async fn serve_connection(
 ) {
     // Answers are small and written at once: waiting to fill a packet only delays them.
     let _ = socket.set_nodelay(true);
+    // A socket can be written to again once a third of its buffer was taken. Of the megabytes that Linux lets it grow to
+    // who reads slowly takes so much in half a minute, and looks as if they took nothing (see `Impatient`).
+    let _ = rustix::net::sockopt::set_socket_send_buffer_size(&socket, SEND_BUFFER);
     let cut = http::Cut::default();
     let cut_by_request = cut.clone();
     let has_asked = Arc::new(AtomicBool::new(false));

@@ -204,7 +204,7 @@ both! {
         }
     }
 
-    async fn a_client_that_does_not_read_its_answers_is_cut(server, "SOCKET_WRITE_TIMEOUT" = "500ms", "HEADER_TIMEOUT" = "10m", "CONNECTION_LIMIT" = "1") {
+    async fn a_client_that_does_not_read_its_answers_is_cut(server, "SOCKET_WRITE_TIMEOUT" = "500ms", "HEADER_TIMEOUT" = "10m", "KEEP_ALIVE_TIMEOUT" = "10m", "CONNECTION_LIMIT" = "1") {
         use tokio::io::AsyncWriteExt;
         let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
         // Little lies on the way then, and it does not take long to fill it.
@@ -218,6 +218,23 @@ both! {
         let waited = tokio::time::timeout(std::time::Duration::from_secs(60), server.client.get("/health/live")).await;
         assert_eq!(waited.expect("a place in time").status, StatusCode::OK);
         drop(deaf);
+    }
+
+    /// Between two moments at which the server can write lies a part of its buffer, which takes such a client its time.
+    async fn a_client_that_reads_slowly_and_steadily_is_not_cut(server, "SOCKET_WRITE_TIMEOUT" = "3s") {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4_096).expect("set");
+        let mut slow = socket.connect(([127, 0, 0, 1], server.port).into()).await.expect("connected");
+        let large = "{__schema{types{name,description,fields{name,description,args{name,description}},inputFields{name,description},enumValues{name,description}}}}";
+        let ask = format!("GET /graphql?query={large} HTTP/1.1\r\nhost: x\r\n\r\n").replace('{', "%7B").replace('}', "%7D");
+        slow.write_all(ask.repeat(100).as_bytes()).await.expect("sent");
+        let began = tokio::time::Instant::now();
+        let mut piece = vec![0; 16 * 1024];
+        while began.elapsed() < std::time::Duration::from_secs(8) {
+            assert!(slow.read(&mut piece).await.expect("read") > 0, "cut after {:?}", began.elapsed());
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
     }
 
     async fn a_client_that_is_slow_with_its_body_is_told(server, "BODY_TIMEOUT" = "200ms") {

@@ -53,6 +53,7 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     ("DATABASE_URL", None, "DATABASE_URL must be a postgres:// address"),
     ("DATABASE_URL", Some("sqlite://spacedly.db"), "DATABASE_URL must be a postgres:// address"),
     ("DATABASE_URL", Some("mysql://db/spacedly"), "DATABASE_URL must begin with sqlite:// or postgres://"),
+    ("KEEP_ALIVE_TIMEOUT", Some("5s"), "KEEP_ALIVE_TIMEOUT must not be shorter than HEADER_TIMEOUT"),
     ("TRUSTED_PROXIES", None, "TRUSTED_PROXIES must be the number of proxies in front"),
     ("COST_BUDGET", Some("0"), "COST_BUDGET must be at least 1"),
     ("COST_BUDGET_ANONYMOUS", Some("0"), "COST_BUDGET_ANONYMOUS must be at least 1"),
@@ -67,7 +68,7 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     (
         "JWT_KEYS",
         Some("first:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"),
-        "JWT_KEYS, key first: everybody guesses this seed",
+        "JWT_KEYS has a seed that everybody guesses: make one",
     ),
     ("JWT_KEYS", Some("first"), "JWT_KEYS must be kid:seed pairs"),
     ("JWT_KEYS", Some("first:c2hvcnQ"), "JWT_KEYS, key first: a seed is 32 bytes"),

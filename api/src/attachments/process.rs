@@ -39,7 +39,10 @@ pub(super) const PROCESS: &str = "attachment.process";
 /// Registers what this file does in the background.
 pub(super) fn register(engine: &mut Engine, platform: &Platform) {
     let permits = Arc::new(Semaphore::new(platform.config.storage.image_permits));
-    engine.singles(PROCESS, move |platform, job| process(platform, job, permits.clone())).when_failed(give_up);
+    engine
+        .singles(PROCESS, move |platform, job| process(platform, job, permits.clone()))
+        .when_failed(give_up)
+        .rooms_first();
 }
 
 /// What came of looking at a file.

@@ -38,19 +38,20 @@ impl<'b> Parts<'b> {
     pub(super) fn of(body: &'b mut BoxStream<'static, io::Result<Bytes>>, boundary: String, most: u64) -> Self {
         let waiting = Arc::<AtomicUsize>::default();
         let given = waiting.clone();
-        let mut is_fed = false;
+        let (mut is_fed, mut last) = (false, 0);
         let pieces = stream::poll_fn(move |context| {
             // The parser takes all that it gets before it looks at any of it: so it gets one piece at a time.
             if std::mem::take(&mut is_fed) {
                 context.waker().wake_by_ref();
                 return Poll::Pending;
             }
-            if given.load(Ordering::Relaxed) >= MOST_WAITING {
+            // It may not have looked at the last one yet.
+            if given.load(Ordering::Relaxed).saturating_sub(last) >= MOST_WAITING {
                 return Poll::Ready(Some(Err(io::ErrorKind::InvalidData.into())));
             }
             let piece: Option<io::Result<Bytes>> = ready!(body.poll_next_unpin(context));
             if let Some(Ok(bytes)) = &piece {
-                is_fed = true;
+                (is_fed, last) = (true, bytes.len());
                 given.fetch_add(bytes.len(), Ordering::Relaxed);
             }
             Poll::Ready(piece)
@@ -119,8 +120,24 @@ mod tests {
             let Err(stop) = Parts::of(&mut body, "x".into(), u64::MAX).next().await else { panic!("{begins:?}") };
             assert_eq!(stop.status, StatusCode::PAYLOAD_TOO_LARGE, "{begins:?}");
             let taken = taken.load(Ordering::Relaxed);
-            assert!(taken <= MOST_WAITING + PIECE, "{begins:?}: {taken}");
+            assert!(taken <= MOST_WAITING + 2 * PIECE, "{begins:?}: {taken}");
         }
+    }
+
+    /// The parser looks at a piece only once it has asked for the next one.
+    #[tokio::test]
+    async fn a_large_piece_that_ends_a_boundary_is_looked_at() {
+        let head = b"-x\r\ncontent-disposition: form-data; name=\"f\"\r\n\r\n";
+        let second = [&head[..], &[b'a'; MOST_WAITING]].concat();
+        let pieces = [Ok(Bytes::from_static(b"-")), Ok(Bytes::from(second)), Ok(Bytes::from_static(b"\r\n--x--\r\n"))];
+        let mut body = stream::iter(pieces).boxed();
+        let mut parts = Parts::of(&mut body, "x".into(), u64::MAX);
+        let Ok(Some(mut part)) = parts.next().await else { panic!("there is one") };
+        let mut length = 0;
+        while let Ok(Some(piece)) = parts.piece(&mut part).await {
+            length += piece.len();
+        }
+        assert_eq!(length, MOST_WAITING);
     }
 
     #[tokio::test]

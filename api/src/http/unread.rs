@@ -25,8 +25,8 @@ pub struct Impatient {
     stream: TcpStream,
     /// Set by whoever gets the first request.
     has_asked: Arc<AtomicBool>,
-    /// Runs out when it should have come.
-    first: Pin<Box<Sleep>>,
+    /// Runs out when it should have come. None: it has.
+    first: Option<Pin<Box<Sleep>>>,
     patience: Duration,
     /// Runs out when the write that waits has waited for too long. None: none waits.
     waiting: Option<Pin<Box<Sleep>>>,
@@ -35,7 +35,7 @@ pub struct Impatient {
 impl Impatient {
     /// One whose first request, which sets `has_asked`, comes within `first`, and on which a write waits for `patience`.
     pub fn new(stream: TcpStream, has_asked: Arc<AtomicBool>, first: Duration, patience: Duration) -> Self {
-        Self { stream, has_asked, first: Box::pin(sleep(first)), patience, waiting: None }
+        Self { stream, has_asked, first: Some(Box::pin(sleep(first))), patience, waiting: None }
     }
 
     /// What became of a write, or that it has waited for too long.
@@ -54,11 +54,16 @@ impl AsyncRead for Impatient {
     fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = self.get_mut();
         let read = Pin::new(&mut this.stream).poll_read(context, bytes);
-        let waits = read.is_pending() && !this.has_asked.load(Ordering::Relaxed);
-        if waits && this.first.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        if this.first.is_some() && this.has_asked.load(Ordering::Relaxed) {
+            this.first = None;
         }
-        read
+        match &mut this.first {
+            Some(first) if read.is_pending() => match first.as_mut().poll(context) {
+                Poll::Ready(()) => Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                Poll::Pending => read,
+            },
+            _ => read,
+        }
     }
 }
 

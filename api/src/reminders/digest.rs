@@ -26,7 +26,7 @@ use crate::{
         db::Tx,
         error::Fault,
         facts::DayChanged,
-        jobs::{self, ByHand, Engine, Held, NewJob},
+        jobs::{self, ByHand, Engine, Failed, Held, NewJob},
     },
 };
 
@@ -36,7 +36,20 @@ const DAY: &str = "reminders.digest";
 /// Registers the jobs of the digest.
 pub(super) fn register_jobs(engine: &mut Engine) {
     engine.transactions(DAY, |platform, tx, held| async move { settle(&platform, &tx, held, None).await });
+    engine.when_failed(plan_anew);
     engine.singles(MAIL, digest_mail::send).while_there(|platform| platform.mailer.pass());
+}
+
+/// A day that is given up is looked at again: nobody else would plan the next one.
+fn plan_anew<'a>(platform: &'a Platform, tx: &'a Tx, failed: &'a Failed) -> BoxFuture<'a, Result<(), Fault>> {
+    Box::pin(async move {
+        if failed.next_attempt_at.is_some() {
+            return Ok(());
+        }
+        let due_at = platform.clock.after(platform.config.jobs.retry_longest);
+        let job = NewJob { kind: DAY, subject_id: failed.job.subject_id, user_id: failed.job.user_id, due_at };
+        Ok(jobs::enqueue(platform, tx, &[job]).await?)
+    })
 }
 
 /// Moves the settled days on as if the digests that were due had been mailed, and mails none: by hand.

@@ -167,7 +167,12 @@ impl Automatic {
     }
 
     fn get(&self, caller: Caller, hash: [u8; 32]) -> Option<Arc<str>> {
-        self.of(caller).get(&key(caller, hash))
+        let found = self.of(caller).get(&key(caller, hash));
+        // Who uses what they brought is not forgotten either: else they could bring as much again.
+        if let Some(viewer) = caller.0.filter(|_| found.is_some()) {
+            self.brought.get(&viewer.user_id);
+        }
+        found
     }
 }
 

@@ -108,6 +108,9 @@ impl Config {
     }
 
     fn check_numbers(&self, problems: &mut Vec<String>) {
+        if self.limits.keep_alive < self.limits.header_timeout {
+            problems.push("KEEP_ALIVE_TIMEOUT must not be shorter than HEADER_TIMEOUT".into());
+        }
         if self.limits.page_default > self.limits.page_limit {
             problems.push("PAGE_DEFAULT cannot be more than PAGE_LIMIT".into());
         }
@@ -232,6 +235,12 @@ impl Config {
         let secret = self.security.secret_key.as_ref().map(ExposeSecret::expose_secret);
         need(secret.is_some(), "SECRET_KEY is missing: make one with `openssl rand -hex 32`");
         need(secret != Some(PUBLIC_SECRET), "SECRET_KEY is known to everybody: make one with `openssl rand -hex 32`");
+        let seeds = self.security.jwt_keys.as_ref().and_then(|keys| super::keys::jwt_keys(keys).ok());
+        let all_alike = |seed: &[u8; 32]| seed.iter().all(|byte| *byte == seed[0]);
+        need(
+            !seeds.unwrap_or_default().iter().any(|(_, seed)| all_alike(seed)),
+            "JWT_KEYS has a seed that everybody guesses: make one with `openssl rand 32 | basenc --base64url | tr -d =`",
+        );
         need(
             self.database.is_postgres(),
             "DATABASE_URL must be a postgres:// address: the embedded SQLite serves one process",

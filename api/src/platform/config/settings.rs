@@ -309,7 +309,7 @@ settings! {
     documents: Documents {
         /// Whether automatic persisted queries are taken (Apollo's protocol).
         PERSISTED_QUERIES => automatic: bool = "true";
-        /// Bytes of them that are kept for all people together, and once more for all who are not logged in.
+        /// Bytes of them that are kept for all people together, once more for all who are not logged in, and for who brought what.
         PERSISTED_QUERIES_BYTES => automatic_bytes: u64 = "16000000";
         /// How many of them one person has at once; beyond that the oldest goes, and is brought again when it is wanted.
         PERSISTED_QUERIES_PER_USER => automatic_each: usize = "200";

@@ -59,6 +59,8 @@ pub(super) struct Kind {
     batch: Option<u64>,
     handler: Handler,
     pub(super) on_failed: Option<OnFailed>,
+    /// Whether the room writes before the job's row is held: see [`Engine::rooms_first`].
+    pub(super) rooms_first: bool,
     gate: Option<Gate>,
 }
 
@@ -82,7 +84,7 @@ impl Engine {
     {
         let batch = Some(self.platform.config.jobs.batch);
         let handler: Handler = Arc::new(move |platform, jobs| Box::pin(handler(platform, jobs)));
-        self.kinds.push(Kind { name, batch, handler, on_failed: None, gate: None });
+        self.kinds.push(Kind { name, batch, handler, on_failed: None, rooms_first: false, gate: None });
         self
     }
 
@@ -147,6 +149,15 @@ impl Engine {
     {
         if let Some(kind) = self.kinds.last_mut() {
             kind.on_failed = Some(Arc::new(told));
+        }
+        self
+    }
+
+    /// Says that whoever works on what the kind registered last is about holds it before its jobs: then its room hears of
+    /// failures before the job's row is held too, so that nobody waits in a circle.
+    pub fn rooms_first(&mut self) -> &mut Self {
+        if let Some(kind) = self.kinds.last_mut() {
+            kind.rooms_first = true;
         }
         self
     }

@@ -37,17 +37,22 @@ pub(super) async fn settle(platform: &Platform, kind: &Kind, job: &Held, failure
     let error = failure.error().to_owned();
     let next_attempt_at = wait.map(|wait| platform.clock.now() + wait);
     let failed = Arc::new(Failed { job: job.clone(), error, attempts, next_attempt_at });
-    let on_failed = kind.on_failed.clone();
+    let (on_failed, rooms_first) = (kind.on_failed.clone(), kind.rooms_first);
     let settled = super::conclude(platform, move |parts, tx| {
         let (failed, on_failed) = (failed.clone(), on_failed.clone());
         async move {
             let Failed { job, error, .. } = &*failed;
+            if let Some(told) = on_failed.as_ref().filter(|_| rooms_first) {
+                told(&parts, &tx, &failed).await?;
+            }
             let ours = match wait {
                 None => queue::bury(&tx, job, error).await?,
                 Some(wait) => queue::retry(&parts.db, &tx, job, wait, counted, error).await?,
             };
-            match on_failed {
+            match on_failed.filter(|_| !rooms_first) {
                 Some(told) if ours > 0 => told(&parts, &tx, &failed).await,
+                // What the room wrote is taken back.
+                None if ours == 0 && rooms_first => Err(Fault::NotFound("job any more")),
                 _ => Ok(()),
             }
         }

@@ -57,6 +57,7 @@ impl Disk {
             in_use.unlock().map_err(failed)?;
         }
         in_use.lock_shared().map_err(failed)?;
+        open_lock(&folder).map_err(failed)?;
         let disk = Self { folder, next_draft: AtomicU64::new(0), _in_use: in_use };
         // Says now, and not at the first upload, that the disk is read-only.
         disk.draft().map(drop).map_err(|e| format!("{} cannot be written to: {e}", disk.folder.display()))?;
@@ -197,9 +198,11 @@ pub(super) fn keep_all(folder: &Path) -> io::Result<File> {
     Ok(backup)
 }
 
-/// Opened anew for every use: a lock belongs to what was opened.
+/// Opened anew for every use: a lock belongs to what was opened. Only to be read, for that is enough, and whoever takes
+/// backups may be another user.
 fn open_lock(folder: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).truncate(false).write(true).open(folder.join(BACKUP))
+    let path = folder.join(BACKUP);
+    File::open(&path).or_else(|_| File::create(&path))
 }
 
 fn collect(folder: &Path, begun: &str, prefix: &str, keys: &mut Vec<String>) -> io::Result<()> {
