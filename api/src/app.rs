@@ -27,7 +27,7 @@ use crate::{
         migrations,
         push::{self, Pusher},
         random::Random,
-        secret::{Secrets, hex},
+        secret::{self, Secrets},
         storage::Storage,
         trace::Tracer,
     },
@@ -67,7 +67,7 @@ impl App {
             .map_err(|e| format!("DATA_DIR {} cannot be made: {e}", config.server.data_dir.display()))?;
         let secret = match &config.security.secret_key {
             Some(secret) => secret.expose_secret().as_bytes().to_vec(),
-            None => kept_secret(&config.server.data_dir, &random)?,
+            None => secret::kept(&config.server.data_dir, &random)?,
         };
         let secrets = Secrets::new(&secret);
         let bus = Bus::from_config(&config, &random)?;
@@ -196,32 +196,4 @@ fn pusher(config: &Config, secrets: &Secrets) -> Result<Pusher, String> {
         allow_private: settings.allow_private,
         key_material: secrets.derive("web push"),
     })
-}
-
-/// The secret of a development server: made at the first start, kept in the data folder for its owner alone.
-fn kept_secret(folder: &Path, random: &Random) -> Result<Vec<u8>, String> {
-    let path = folder.join("secret.key");
-    let failed = |e: std::io::Error| format!("{}: {e}", path.display());
-    match std::fs::read(&path) {
-        Ok(secret) if secret.len() >= 32 => return Ok(secret),
-        Ok(_) => return Err(format!("{} is too short: delete it to have a new one made", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
-        Err(error) => return Err(failed(error)),
-    }
-    let secret = hex(&random.bytes::<32>());
-    let partial = folder.join("secret.key.partial");
-    write_private(&partial, secret.as_bytes()).map_err(failed)?;
-    std::fs::rename(&partial, &path).map_err(failed)?;
-    Ok(secret.into_bytes())
-}
-
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    use std::io::Write;
-    let mut options = std::fs::OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
-    file.write_all(bytes)?;
-    file.sync_all()
 }

@@ -10,26 +10,30 @@ use sea_orm::{DatabaseConnection, DbErr};
 use super::crash;
 
 /// Where the tables stand, by the names of migrations.
-struct Standing {
-    known: Vec<String>,
+pub(super) struct Standing {
+    pub(super) known: Vec<String>,
     applied: HashSet<String>,
 }
 
 impl Standing {
-    async fn of(db: &DatabaseConnection) -> Result<Self, String> {
-        let applied = Migrator::get_migration_models(db).await.map_err(|e| failed(&e))?;
-        Ok(Self {
-            known: Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect(),
-            applied: applied.into_iter().map(|model| model.version).collect(),
-        })
+    /// By the names of what was applied.
+    pub(super) fn by(applied: impl IntoIterator<Item = String>) -> Self {
+        let known = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
+        Self { known, applied: applied.into_iter().collect() }
     }
 
-    fn pending(&self) -> usize {
+    async fn of(db: &DatabaseConnection) -> Result<Self, String> {
+        let applied = Migrator::get_migration_models(db).await.map_err(|e| failed(&e))?;
+        Ok(Self::by(applied.into_iter().map(|model| model.version)))
+    }
+
+    /// How many are known and not applied.
+    pub(super) fn pending(&self) -> usize {
         self.known.iter().filter(|name| !self.applied.contains(*name)).count()
     }
 
     /// What a newer release applied, in the order of names.
-    fn newer(&self) -> Vec<String> {
+    pub(super) fn newer(&self) -> Vec<String> {
         let mut newer: Vec<String> = self.applied.iter().filter(|name| !self.known.contains(name)).cloned().collect();
         newer.sort_unstable();
         newer

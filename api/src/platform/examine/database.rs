@@ -4,7 +4,6 @@
 use std::{path::Path, str::FromStr};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use migration::{Migrator, MigratorTrait};
 use secrecy::ExposeSecret;
 use sqlx::{
     ConnectOptions, Connection, Error, PgConnection, SqliteConnection,
@@ -19,6 +18,7 @@ use crate::platform::{
     clock::{Clock, Instant},
     config::Config,
     db,
+    migrations::Standing,
 };
 
 /// The oldest PostgreSQL, as it numbers itself.
@@ -118,8 +118,8 @@ async fn look(
     let theirs: DateTime<Utc> = sqlx::query_scalar("SELECT clock_timestamp()").fetch_one(&mut *connection).await?;
     found.push(drift(before, theirs + clock.offset(), clock.now()));
     let applied = sqlx::query_scalar::<_, String>(APPLIED).fetch_all(&mut *connection).await;
-    let standing = Standing::of(applied)?;
-    found.push(standing.told());
+    let standing = standing(applied)?;
+    found.push(told(&standing));
     found.extend(rights(connection, &standing).await?);
     Ok(found)
 }
@@ -167,7 +167,7 @@ fn room(wanted: i64, others: i64, most: i64) -> Finding {
 
 /// Whether our user may make the tables that are missing, or change those that are there. None: they may.
 async fn rights(connection: &mut PgConnection, standing: &Standing) -> Result<Option<Finding>, Error> {
-    let (question, what, mend) = if standing.pending > 0 { MAY_MAKE } else { MAY_CHANGE };
+    let (question, what, mend) = if standing.pending() > 0 { MAY_MAKE } else { MAY_CHANGE };
     // NULL when the search path leads to no schema.
     let may: Option<bool> = sqlx::query_scalar(question).fetch_one(connection).await?;
     Ok((may != Some(true)).then(|| Finding::fail(what, mend)))
@@ -225,62 +225,49 @@ async fn look_into(options: SqliteConnectOptions, path: &Path) -> Result<Vec<Fin
     let mut connection = SqliteConnection::connect_with(&options).await?;
     let version: String = sqlx::query_scalar("SELECT sqlite_version()").fetch_one(&mut connection).await?;
     let applied = sqlx::query_scalar::<_, String>(APPLIED).fetch_all(&mut connection).await;
-    let tables = Standing::of(applied)?.told();
+    let tables = told(&standing(applied)?);
     let found = vec![Finding::ok(format!("database: SQLite {version} in {}", path.display())), tables];
     connection.close().await?;
     Ok(found)
 }
 
-/// How many migrations there are, by what is known here and what was applied there.
-struct Standing {
-    known: usize,
-    /// Known and not applied.
-    pending: usize,
-    /// Applied and not known.
-    newer: usize,
+/// Where the tables stand by the list of what was applied. A database that is still empty has none.
+fn standing(applied: Result<Vec<String>, Error>) -> Result<Standing, Error> {
+    let is_missing = |error: &dyn DatabaseError| {
+        error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
+    };
+    match applied {
+        Err(Error::Database(error)) if is_missing(&*error) => Ok(Standing::by([])),
+        applied => Ok(Standing::by(applied?)),
+    }
 }
 
-impl Standing {
-    /// By the list of what was applied. A database that is still empty has none.
-    fn of(applied: Result<Vec<String>, Error>) -> Result<Self, Error> {
-        let is_missing = |error: &dyn DatabaseError| {
-            error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
-        };
-        let applied = match applied {
-            Err(Error::Database(error)) if is_missing(&*error) => Vec::new(),
-            applied => applied?,
-        };
-        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-        let pending = known.iter().filter(|name| !applied.contains(name)).count();
-        let newer = applied.iter().filter(|name| !known.contains(name)).count();
-        Ok(Self { known: known.len(), pending, newer })
-    }
-
-    fn told(&self) -> Finding {
-        let Self { known, pending, newer } = *self;
-        match (pending, newer) {
-            (0, 0) => Finding::ok(format!("tables: all {known} migrations are applied")),
-            // It only adds (README, Upgrading), so that this release starts.
-            (0, _) => Finding::warn(
-                format!("tables: {newer} migrations were applied by a newer release than this one, which can use them"),
-                "go on with the upgrade, or take the migrations back by the newer release",
+fn told(standing: &Standing) -> Finding {
+    let (known, pending, newer) = (standing.known.len(), standing.pending(), standing.newer().len());
+    match (pending, newer) {
+        (0, 0) => Finding::ok(format!("tables: all {known} migrations are applied")),
+        // It only adds (README, Upgrading), so that this release starts.
+        (0, _) => Finding::warn(
+            format!("tables: {newer} migrations were applied by a newer release than this one, which can use them"),
+            "go on with the upgrade, or take the migrations back by the newer release",
+        ),
+        (_, 0) => Finding::warn(
+            format!("tables: {pending} of {known} migrations are not applied"),
+            "spacedly migrate up, or start the server, which does it",
+        ),
+        _ => Finding::fail(
+            format!(
+                "tables: {newer} migrations were applied by a newer release than this one, and {pending} are missing"
             ),
-            (_, 0) => Finding::warn(
-                format!("tables: {pending} of {known} migrations are not applied"),
-                "spacedly migrate up, or start the server, which does it",
-            ),
-            _ => Finding::fail(
-                format!(
-                    "tables: {newer} migrations were applied by a newer release than this one, and {pending} are missing"
-                ),
-                "start that release, or restore a backup from before it",
-            ),
-        }
+            "start that release, or restore a backup from before it",
+        ),
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use migration::{Migrator, MigratorTrait};
+
     use super::*;
     use crate::platform::examine::Grade;
 
@@ -296,7 +283,7 @@ mod tests {
     #[test]
     fn tables_of_another_release_are_told() {
         let known = || Migrator::migrations().iter().map(|it| it.name().to_owned()).collect::<Vec<_>>();
-        let grade = |applied| Standing::of(Ok(applied)).expect("judged").told().grade;
+        let grade = |applied| told(&standing(Ok(applied)).expect("judged")).grade;
         let newer = || ["m99".to_owned()];
         assert_eq!(grade(known()), Grade::Ok);
         assert_eq!(grade(known().into_iter().skip(1).collect()), Grade::Warn);
