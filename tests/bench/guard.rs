@@ -14,7 +14,7 @@ use crate::{percentile, verdict};
 const GOAL_MS: f64 = 20.0;
 
 pub async fn run(random: u64) -> bool {
-    let server = Server::start_plain(Database::Sqlite, &[("LOG", "off"), ("DOCUMENT_CACHE", "0")]).await;
+    let server = Server::start_plain(Database::Sqlite, &[("LOG", "off"), ("DOCUMENT_CACHE_BYTES", "0")]).await;
     let edge = server.app.edge(server.port, Default::default());
     let mut documents = bombs();
     documents.extend((0..random).map(random_document));

@@ -4,6 +4,7 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
+    time::Duration,
 };
 
 use chrono::{DateTime, NaiveDate, TimeDelta, Timelike, Utc};
@@ -209,21 +210,45 @@ async fn a_machine_is_lost(database: Database) {
     })
     .await;
     let sent = mails(&client, "Reminder").await;
+    let followed = places(&client, &ada).await;
     server.kill();
     let lost_at = ada.at(5).with_minute(1).expect("a time");
     let later = ada.at(5) + TimeDelta::minutes(30);
 
-    told_when_it_was_lost(database, &backup, &ada, lost_at, later).await;
+    told_when_it_was_lost(database, &backup, &ada, lost_at, later, &followed).await;
     told_nothing(database, &backup, &ada, later, &sent).await;
 }
 
-/// The operator says when it was lost: nothing is sent again.
+/// Where her live streams stand: a query that tells it, and the streams with their cursors.
+async fn places(client: &Client, ada: &Ada) -> [(&'static str, Json); 2] {
+    let now = "{ viewer { notificationBadge { cursor } storage { cursor } } }";
+    let mut now = data(client, &ada.token, now, json!({})).await["viewer"].take();
+    [
+        ("notificationEvents", now["notificationBadge"]["cursor"].take()),
+        ("attachmentEvents", now["storage"]["cursor"].take()),
+    ]
+}
+
+/// The code with which a stream refuses to go on from a cursor. None: nothing is to be told since, and it waits.
+async fn refuses(client: &Client, ada: &Ada, (stream, cursor): &(&str, Json)) -> Option<String> {
+    let bearer = format!("Bearer {}", ada.token);
+    let headers =
+        [("content-type", "application/json"), ("accept", "text/event-stream"), ("authorization", bearer.as_str())];
+    let query = format!("subscription($after: Cursor) {{ {stream}(after: $after) {{ cursor }} }}");
+    let body = json!({ "query": query, "variables": { "after": cursor } }).to_string();
+    let mut events = client.events(hyper::Method::POST, "/graphql", &headers, body).await;
+    let told = tokio::time::timeout(Duration::from_secs(1), events.event()).await.ok()??;
+    Some(told.1["errors"][0]["extensions"]["code"].as_str().unwrap_or("an event").to_owned())
+}
+
+/// The operator says when it was lost: nothing is sent again, and no stream goes on from what was lost.
 async fn told_when_it_was_lost(
     database: Database,
     backup: &Path,
     ada: &Ada,
     lost_at: DateTime<Utc>,
     later: DateTime<Utc>,
+    followed: &[(&str, Json)],
 ) {
     let machine = restore(database, backup).await;
     let say = |at: &str| machine.run(machine.settings_at(later), &["restored", "--lost-at", at]);
@@ -249,6 +274,13 @@ async fn told_when_it_was_lost(
     assert_eq!(delivery(&list, "After the loss", "EMAIL")["state"], "PENDING");
     let told = list["notifications"]["nodes"].as_array().expect("a list");
     assert_eq!(told.iter().filter(|it| it["type"] == "OVERDUE").count(), 1, "in the app it is shown: {list}");
+    // Their numbers were given out once more, or will be.
+    for place in followed {
+        assert_eq!(refuses(&client, ada, place).await.as_deref(), Some("CURSOR_EXPIRED"), "{place:?}");
+    }
+    for place in places(&client, ada).await {
+        assert_eq!(refuses(&client, ada, &place).await, None, "{place:?}");
+    }
     assert!(server.terminate());
     // What falls due after the loss goes out as ever, and the next digest too.
     let server = Process::start(&machine.settings_at(ada.at(18) + TimeDelta::seconds(1)));

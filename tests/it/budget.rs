@@ -115,6 +115,21 @@ both! {
         let unknown = json!({ "extensions": { "persistedQuery": { "version": 1, "sha256Hash": "0".repeat(64) } } }).to_string();
         let unknown = server.client.send(Method::POST, "/graphql", &hash, unknown).await;
         assert_eq!((unknown.json()["extensions"]["cost"].as_u64(), spent(&unknown)), (Some(1), 1), "{}", unknown.text());
+        // What is no request at all was read all the same.
+        let too_much = format!("{{\"query\": \"{}\"}}", "x".repeat(1_000_000));
+        for (body, status) in [
+            ("{", StatusCode::BAD_REQUEST),
+            ("[]", StatusCode::BAD_REQUEST),
+            ("{}", StatusCode::BAD_REQUEST),
+            (&too_much, StatusCode::PAYLOAD_TOO_LARGE),
+        ] {
+            let none = server.client.send(Method::POST, "/graphql", &hash, body.to_owned()).await;
+            assert_eq!((none.status, none.json()["extensions"]["cost"].as_u64(), spent(&none)), (status, Some(1), 1), "{}", none.text());
+        }
+        let form = server.client.send(Method::POST, "/graphql", &hash[1..], "query=x").await;
+        assert_eq!((form.status, spent(&form)), (StatusCode::UNSUPPORTED_MEDIA_TYPE, 1));
+        let nothing = server.client.send(Method::GET, "/graphql", &hash[1..], "").await;
+        assert_eq!((nothing.status, spent(&nothing)), (StatusCode::BAD_REQUEST, 1));
         let headers = [("content-type", "application/json"), ("accept", "text/event-stream"), ("authorization", bearer.as_str())];
         let mut events = server.client.events(Method::POST, "/graphql", &headers, json!({ "query": "{ nonsense }" }).to_string()).await;
         assert_eq!(events.event().await.expect("an event").1["extensions"]["cost"], 1);

@@ -3,9 +3,10 @@
 
 use std::{io::Read, path::Path};
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use chrono::{DateTime, Utc};
 use hyper::{Method, StatusCode};
-use support::{Client, Json, json, postgres, process::Process};
+use support::{Client, Json, code_in, json, postgres, process::Process, smtp::Sink, until};
 
 /// The id that the request brings along.
 const ID: &str = "an-id-of-the-proxy";
@@ -102,5 +103,36 @@ async fn development_logs_for_eyes() {
     let line = said.lines().find(|line| line.contains("Dashboard")).unwrap_or_else(|| panic!("no line: {said}"));
     for word in ["WARN", "slow request", "duration_ms=", ID] {
         assert!(line.contains(word), "{word} in {line}");
+    }
+}
+
+/// Whoever looks for the cause of something asks for everything; libraries would tell what they send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_secret_is_logged_however_much_is_asked_for() {
+    let (folder, sink) = (tempfile::tempdir().expect("a folder"), Sink::start().await);
+    let smtp = sink.url().replace("smtp://", "smtp://postmaster:hunter22hunter22@");
+    let settings = settings(folder.path(), &[("LOG", "trace"), ("LOG_FORMAT", "json"), ("SMTP_URL", &smtp)]);
+    let log = tempfile::NamedTempFile::new().expect("a file");
+    let process = Process::start_logging_to(&settings, log.reopen().expect("a log"));
+    let client = Client::new(&process.address);
+    let register = "mutation { accountRegister(input: { name: \"Ada\", email: \"ada@example.org\",
+        password: \"correct horse battery\" }) { registration { id } } }";
+    let registration =
+        client.graphql(None, register, json!({})).await["data"]["accountRegister"]["registration"]["id"].clone();
+    let mail = until("the mail", || async { sink.mails(0).into_iter().next() }).await;
+    let code = code_in(&mail.text);
+    let verify = "mutation($input: AccountVerifyEmailInput!) { accountVerifyEmail(input: $input) { tokens { accessToken refreshToken } } }";
+    let input = json!({ "registrationId": registration, "code": code, "transport": "TOKENS" });
+    let verified = client.graphql(None, verify, json!({ "input": input })).await;
+    let token =
+        |name: &str| verified["data"]["accountVerifyEmail"]["tokens"][name].as_str().expect("a token").to_owned();
+    let (access, refresh) = (token("accessToken"), token("refreshToken"));
+    client.graphql(Some(&access), "{ viewer { email } }", json!({})).await;
+    assert!(process.terminate());
+    let mut said = String::new();
+    log.reopen().expect("a log").read_to_string(&mut said).expect("text");
+    let plain = STANDARD.encode("\0postmaster\0hunter22hunter22");
+    for secret in [&code, &access, &refresh, &plain, "hunter22", "ada@example.org", "correct horse"] {
+        assert!(!said.contains(secret), "{secret} is in the log: {said}");
     }
 }

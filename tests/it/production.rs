@@ -136,6 +136,67 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     ("JOB_RETRY_LONGEST", Some("0s"), "JOB_RETRY_LONGEST must be more than 0s"),
     ("JOB_GIVE_UP_AFTER", Some("0s"), "JOB_GIVE_UP_AFTER must be more than 0s"),
     ("CONFIG", Some("/there/is/none.toml"), "CONFIG names /there/is/none.toml, which cannot be read"),
+    ("METRICS_TOKEN", Some("fifteen letters"), "METRICS_TOKEN must have at least 16 characters: make one"),
+    ("OTLP_ENDPOINT", Some("collector:4318"), "OTLP_ENDPOINT must be an address that begins with https://"),
+    ("PAGE_DEFAULT", Some("101"), "PAGE_DEFAULT cannot be more than PAGE_LIMIT"),
+    ("IMAGE_QUALITY", Some("0"), "IMAGE_QUALITY must be 1 to 100"),
+    ("IMAGE_QUALITY", Some("101"), "IMAGE_QUALITY must be 1 to 100"),
+    ("CODE_TRIES", Some("21"), "CODE_TRIES can be 20 at most"),
+    ("CODE_FAILURES", Some("101"), "CODE_FAILURES can be 100 at most"),
+    ("LOGIN_FAILURES", Some("101"), "LOGIN_FAILURES can be 100 at most"),
+    ("CHALLENGE_LIMIT", Some("101"), "CHALLENGE_LIMIT can be 100 at most"),
+    ("FORGOT_LIMIT", Some("101"), "FORGOT_LIMIT can be 100 at most"),
+    ("ACCESS_TOKEN_LIFETIME", Some("25h"), "ACCESS_TOKEN_LIFETIME can be 24h at most"),
+    ("SESSION_CACHE", Some("61s"), "SESSION_CACHE can be 1m at most"),
+    ("CODE_LIFETIME", Some("61m"), "CODE_LIFETIME can be 1h at most"),
+    ("RESET_LIFETIME", Some("25h"), "RESET_LIFETIME can be 24h at most"),
+];
+
+/// Of these zero is refused, for they would be no limit, or let nothing be done.
+const AT_LEAST_ONE: &[&str] = &[
+    "DATABASE_READERS",
+    "DATABASE_WRITERS",
+    "PASSWORD_PERMITS",
+    "JOB_BATCH",
+    "JOB_CONCURRENCY",
+    "CONNECTION_LIMIT",
+    "SESSIONS_PER_USER",
+    "FILE_LIMIT",
+    "FILES_PER_REQUEST",
+    "UPLOADS_AT_ONCE",
+    "UPLOADS_PER_USER",
+    "IMAGE_PERMITS",
+    "IMAGE_WIDTH",
+    "IMAGE_HEIGHT",
+    "THUMBNAIL_SIZE",
+    "SOCKETS_PER_ADDRESS",
+];
+const WINDOWS: &[&str] = &[
+    "LOGIN_WINDOW",
+    "REGISTER_WINDOW",
+    "CODE_WINDOW",
+    "CHALLENGE_WINDOW",
+    "OIDC_WINDOW",
+    "FORGOT_WINDOW",
+    "EXPORT_WINDOW",
+    "PUSH_TEST_WINDOW",
+    "UPLOAD_WINDOW",
+];
+const TIMES: &[&str] = &[
+    "SUBSCRIPTION_POLL",
+    "SOCKET_PING",
+    "SOCKET_INIT_TIMEOUT",
+    "SOCKET_WRITE_TIMEOUT",
+    "REQUEST_TIMEOUT",
+    "HEADER_TIMEOUT",
+    "BODY_TIMEOUT",
+    "DATABASE_ACQUIRE_TIMEOUT",
+    "SMTP_TIMEOUT",
+    "PUSH_TIMEOUT",
+    "S3_TIMEOUT",
+    "OIDC_TIMEOUT",
+    "STORAGE_SWEEP",
+    "ACCESS_TOKEN_LIFETIME",
 ];
 
 fn changed(settings: &Settings, name: &'static str, value: Option<&str>) -> Settings {
@@ -165,6 +226,23 @@ async fn each_thing_that_is_missing_or_unsafe_is_refused_with_what_to_do_about_i
         assert!(line.is_some(), "{name} {value:?}: {words} in {said}");
         shows_no_secret(&said);
     }
+    // The program names all at once; each of them stands on a line of its own.
+    let zeros = [
+        (AT_LEAST_ONE, "0", "must be at least 1"),
+        (WINDOWS, "999ms", "must be at least 1s"),
+        (TIMES, "0s", "must be more than 0s"),
+    ];
+    let mut wrong = settings.clone();
+    for (names, value, _) in zeros {
+        wrong = names.iter().fold(wrong, |wrong, name| changed(&wrong, name, Some(value)));
+    }
+    let said = start(&wrong).expect_err("refused");
+    for (names, _, words) in zeros {
+        for name in names {
+            let line = format!("- {name} {words}");
+            assert!(said.lines().any(|said| said == line), "{line} in {said}");
+        }
+    }
     let same_site =
         changed(&changed(&settings, "COOKIE_SAMESITE", Some("None")), "PUBLIC_URL", Some("http://api.example.org"));
     let said = start(&same_site).expect_err("refused");
@@ -187,6 +265,7 @@ async fn everything_that_is_wrong_is_named_in_one_start() {
         "FRONTEND_URL",
         "ALLOWED_ORIGINS",
         "MAIL_FROM",
+        "TRUSTED_PROXIES",
         "S3_ENDPOINT",
         "S3_ACCESS_KEY_ID",
         "S3_SECRET_ACCESS_KEY",
@@ -225,6 +304,8 @@ async fn a_whole_configuration_starts_and_graphiql_is_allowed_but_told() {
     assert!(!logged.contains("GRAPHIQL"), "{logged}");
     let logged = start(&changed(&settings, "GRAPHIQL", Some("true"))).unwrap_or_else(|said| panic!("{said}"));
     assert!(logged.contains("GRAPHIQL=true"), "{logged}");
+    let logged = start(&changed(&settings, "INTROSPECTION", Some("true"))).unwrap_or_else(|said| panic!("{said}"));
+    assert!(logged.contains("INTROSPECTION=true"), "{logged}");
     // A store that only we reach may speak http where browsers have another way to it.
     let inside = changed(&settings, "S3_ENDPOINT", Some("http://127.0.0.1:1"));
     let inside = changed(&inside, "S3_PUBLIC_ENDPOINT", Some("https://files.example.org"));
@@ -232,6 +313,32 @@ async fn a_whole_configuration_starts_and_graphiql_is_allowed_but_told() {
     let seed = Command::new(binary()).env_clear().envs(settings).arg("seed").output().expect("runs");
     let said = String::from_utf8_lossy(&seed.stderr).into_owned();
     assert!(!seed.status.success() && said.contains("never in production"), "{said}");
+}
+
+/// Whoever adds a rule adds its row.
+#[test]
+fn every_setting_that_is_judged_has_its_row_here() {
+    let here = include_str!("production.rs");
+    let reference = std::fs::read_to_string(support::process::root().join(".env.example")).expect(".env.example");
+    let settings =
+        reference.lines().filter_map(|line| line.trim_start_matches('#').split_once('=')).map(|(name, _)| name);
+    let judges = ["check", "numbers", "production"].map(|file| {
+        let path = format!("api/src/platform/config/{file}.rs");
+        let source = std::fs::read_to_string(support::process::root().join(path)).expect("a source");
+        source.split("#[cfg(test)]").next().unwrap_or_default().to_owned()
+    });
+    let named = |text: &str, name: &str| {
+        text.match_indices(name).any(|(at, _)| {
+            let (before, after) = (text[..at].chars().next_back(), text[at + name.len()..].chars().next());
+            let inside = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric() || c == '_');
+            !inside(before) && !inside(after)
+        })
+    };
+    let judged: Vec<&str> = settings.filter(|name| judges.iter().any(|source| named(source, name))).collect();
+    assert!(judged.len() > 60, "{judged:?}");
+    // Of where it listens it is only warned, in development.
+    let missing: Vec<&str> = judged.into_iter().filter(|name| *name != "HOST" && !named(here, name)).collect();
+    assert!(missing.is_empty(), "no row proves what is said of {missing:?}");
 }
 
 /// By default, not because a setting says so.

@@ -166,5 +166,13 @@ both! {
         spacedly::worker::sweep(&server.app.platform).await.expect("swept");
         let found = server.data(&ada, "{ viewer { unreadNotificationCount notifications { totalCount } } }", json!({})).await;
         assert_eq!(found["viewer"], json!({ "unreadNotificationCount": 0, "notifications": { "totalCount": 0 } }));
+        // Who was away for so long cannot go on from there, and is told so; nor from a place that is none.
+        let mut socket = server.socket(Some(&ada)).await;
+        for (id, after, code) in [("old", "0", "CURSOR_EXPIRED"), ("ahead", "99", "CURSOR_EXPIRED"), ("none", "x", "BAD_REQUEST")] {
+            socket.subscribe(id, "subscription($after: Cursor) { notificationEvents(after: $after) { cursor } }", json!({ "after": after })).await;
+            let told = socket.next().await;
+            assert_eq!(told["payload"]["errors"][0]["extensions"]["code"], code, "{after}: {told}");
+            assert_eq!(socket.next().await["type"], "complete");
+        }
     }
 }

@@ -244,7 +244,7 @@ both! {
             ("subscription { nonsense }", json!({}), "BAD_REQUEST"),
             ("subscription { a: notificationEvents { cursor } b: notificationEvents { cursor } }", json!({}), "BAD_REQUEST"),
             (EVENTS, json!({ "after": 1.5 }), "BAD_REQUEST"),
-            (EVENTS, json!({ "after": "99999" }), "BAD_REQUEST"),
+            (EVENTS, json!({ "after": "99999" }), "CURSOR_EXPIRED"),
             (bomb.as_str(), json!({}), "QUERY_TOO_COMPLEX"),
         ] {
             let mut events = distinct(server, "/graphql", Some(&ada), query, variables).await;

@@ -1,6 +1,9 @@
 //! What the servers of a test run log, and what must not be in it: every secret and every address that goes over the
 //! wire here is noted, and `tests/logs` looks for each in all logs when the run is over.
 
+use spacedly::platform::telemetry;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
+
 use std::{
     collections::HashSet,
     fs::{File, OpenOptions},
@@ -23,12 +26,10 @@ pub fn capture() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let file = append("in-process");
-        let filter = spacedly::platform::config::SETTINGS.iter().find(|setting| setting.name == "LOG").expect("LOG");
-        tracing_subscriber::fmt()
-            .json()
-            .with_env_filter(tracing_subscriber::EnvFilter::new(filter.default))
-            .with_writer(Mutex::new(file))
-            .init();
+        let log = spacedly::platform::config::SETTINGS.iter().find(|setting| setting.name == "LOG").expect("LOG");
+        let filter = telemetry::filter(log.default).expect("a filter");
+        let json = tracing_subscriber::fmt::layer().json().with_writer(Mutex::new(file));
+        tracing_subscriber::registry().with(filter).with(json).init();
     });
 }
 

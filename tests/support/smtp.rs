@@ -206,7 +206,8 @@ impl Talk {
             }
             let manner = *self.manner.borrow();
             match line.get(..4).unwrap_or_default().to_ascii_uppercase().as_str() {
-                "EHLO" | "HELO" => self.say("250-sink\r\n250-8BITMIME\r\n250 SMTPUTF8").await?,
+                "EHLO" | "HELO" => self.say("250-sink\r\n250-8BITMIME\r\n250-AUTH PLAIN\r\n250 SMTPUTF8").await?,
+                "AUTH" => self.say("235 2.7.0 fine").await?,
                 "RCPT" if manner == Manner::Later451 => self.say("451 4.3.0 later").await?,
                 "RCPT" if manner == Manner::Never550 => self.say("550 5.1.1 nobody").await?,
                 "RCPT" => {

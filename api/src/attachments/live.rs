@@ -16,6 +16,7 @@ use crate::platform::{
     viewer::Viewer,
 };
 
+const STREAM: &str = "attachmentEvents";
 /// How many changes are read at once.
 const BATCH: u64 = 100;
 
@@ -33,7 +34,7 @@ pub(crate) struct AttachmentEvent {
 /// The stream of a viewer from a cursor, or from now on.
 ///
 /// # Errors
-/// BAD_REQUEST when the cursor is not one of this stream.
+/// BAD_REQUEST when the cursor is not one of this stream; CURSOR_EXPIRED when it is of before a restored backup.
 pub(super) async fn events(
     platform: Platform,
     viewer: Viewer,
@@ -45,7 +46,7 @@ pub(super) async fn events(
     let last_seq = counter.map_or(0, |counter| counter.last_seq);
     let seen = match after {
         None => last_seq,
-        Some(cursor) => number_of(&cursor, last_seq, "attachmentEvents")?,
+        Some(cursor) => number_of(&cursor, last_seq, STREAM)?,
     };
     Ok(follow(platform, hints, seen, move |platform, seen| read(platform, viewer, seen)))
 }

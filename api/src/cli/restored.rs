@@ -1,7 +1,7 @@
 //! `spacedly restored`: what a database that came from a backup cannot know.
 //! Promise: what was due between the backup and the loss is shown in the app and not sent again; what was due later goes
-//! out as ever. Done twice, it shows and settles nothing more. And for a week no file is removed because this database
-//! does not know it.
+//! out as ever. Done twice, it shows and settles nothing more. For a week no file is removed because this database does
+//! not know it. And whoever follows a live stream with a cursor of before begins anew.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use chrono::DateTime;
 use crate::{
     app::{App, Handed},
     attachments, notifications,
-    platform::{Platform, clock::Instant, config::Config, error::Fault, jobs::ByHand},
+    platform::{Platform, clock::Instant, config::Config, error::Fault, jobs::ByHand, live::begin_era},
     reminders::{self, Settled},
     tasks,
 };
@@ -40,6 +40,7 @@ pub(super) async fn run(config: Config, lost_at: &str) -> Result<(), String> {
     );
     println!("{shown} reminders were put into their lists, and {digests} digests are taken for mailed.");
     println!("No file is removed from the bucket for 7 days because this database does not know it.");
+    println!("Live streams begin anew: their clients read the state once more.");
     println!("Start the servers now.");
     Ok(())
 }
@@ -55,6 +56,9 @@ async fn settle(platform: &Platform, lost_at: Instant) -> Result<Settled, Fault>
             let settled = reminders::settle_by_hand(&parts, &tx, &by).await?;
             // Files that came after the backup are in the bucket still, and this database knows none of them.
             attachments::put_off_sweep(&parts, &tx, SWEEP_AFTER).await?;
+            // Events that were told after the backup are not known, and their numbers are given out again.
+            begin_era(&tx, "notification_counters", "unread").await?;
+            begin_era(&tx, "storage_counters", "used_bytes").await?;
             Ok(settled)
         })
         .await

@@ -25,10 +25,10 @@ pub(super) async fn serve(config: Config, works: bool) -> Result<(), String> {
     if config.introspection() && config.is_production() {
         tracing::warn!("INTROSPECTION=true: everybody can ask for the schema in production");
     }
-    if config.shows_codes_to_others() {
+    if let Some(setting) = config.shows_codes_to_others() {
         tracing::warn!(
-            "HOST lets others reach this server, which is one for development: /dev/mailbox shows everybody's codes to \
-             whoever reaches it. For people other than you set ENVIRONMENT=production"
+            "{setting} says that others reach this server, which is one for development: /dev/mailbox shows everybody's \
+             codes to whoever reaches it. For people other than you set ENVIRONMENT=production"
         );
     }
     let Some(app) = begin(config, &stop).await? else { return Ok(()) };

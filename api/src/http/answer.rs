@@ -69,7 +69,7 @@ pub(super) fn status_of(fault: &Fault) -> StatusCode {
         Fault::Unavailable(_) => StatusCode::SERVICE_UNAVAILABLE,
         Fault::Forbidden(_) => StatusCode::FORBIDDEN,
         Fault::NotFound(_) => StatusCode::NOT_FOUND,
-        Fault::BadRequest(_) | Fault::IdempotencyMismatch => StatusCode::BAD_REQUEST,
+        Fault::BadRequest(_) | Fault::CursorExpired(_) | Fault::IdempotencyMismatch => StatusCode::BAD_REQUEST,
         Fault::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

@@ -1,19 +1,39 @@
 //! What a request asks for: GraphQL over HTTP puts it into the URL or into a body of JSON.
-//! Promise: a body comes within its time and its size, or is not read on; what is not well-formed is told in words.
+//! Promise: a body comes within its time and its size, or is not read on; what is not well-formed is told in words, and
+//! costs what the smallest operation costs.
 
 use poem::{
     Request,
-    http::{StatusCode, header},
+    http::{Method, StatusCode, header},
 };
 use serde_json::{Map, Value as Json};
 
-use super::{Edge, graphql::Stop};
-use crate::schema::Asked;
+use super::{
+    Edge,
+    graphql::{Media, Stop, refusal},
+};
+use crate::{
+    platform::viewer::{Caller, Origin},
+    schema::Asked,
+};
 
 const NO_DOCUMENT: &str = "Give a GraphQL document as query.";
 
+/// By GET or by POST, on behalf of whoever pays for it.
+pub(super) async fn asked(edge: &Edge, request: Request, caller: Caller, origin: &Origin) -> Result<Asked, Stop> {
+    let asked =
+        if *request.method() == Method::GET { asked_by_get(&request) } else { asked_by_post(edge, request).await };
+    match asked {
+        Ok(asked) => Ok(asked),
+        Err(stop) => Err(match edge.schema.charge(caller, origin).await {
+            Ok(bill) => stop.at(bill),
+            Err(broke) => refusal(broke, Media::Response),
+        }),
+    }
+}
+
 /// By the parameters of a URL.
-pub(super) fn asked_by_get(request: &Request) -> Result<Asked, Stop> {
+fn asked_by_get(request: &Request) -> Result<Asked, Stop> {
     let bad = |message: &str| Stop::new(StatusCode::BAD_REQUEST, message);
     let mut asked = Asked::default();
     for (name, value) in url::form_urlencoded::parse(request.uri().query().unwrap_or_default().as_bytes()) {
@@ -35,7 +55,7 @@ pub(super) fn asked_by_get(request: &Request) -> Result<Asked, Stop> {
 }
 
 /// By a body of JSON; another site's form cannot send one.
-pub(super) async fn asked_by_post(edge: &Edge, request: Request) -> Result<Asked, Stop> {
+async fn asked_by_post(edge: &Edge, request: Request) -> Result<Asked, Stop> {
     let content_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     if !content_type.is_some_and(is_json) {
         return Err(Stop::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "Send the request as application/json."));

@@ -13,7 +13,7 @@ use poem::{
 use super::{
     Edge,
     answer::{self, Voice},
-    asked::{asked_by_get, asked_by_post},
+    asked::asked,
     caller,
     edge::{BodyLength, Operation, RequestId},
     metrics,
@@ -147,7 +147,7 @@ async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Out
             Stopped::Operation(stopped) => refused(stopped),
         })?
     } else {
-        let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
+        let asked = asked(edge, request, caller, &origin).await?;
         edge.schema.prepare(asked, caller, origin).await.map_err(refused)?
     };
     let name = ready.operation_name.clone().unwrap_or_default();

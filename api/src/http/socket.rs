@@ -38,8 +38,9 @@ use crate::{
 };
 
 const PROTOCOL: &str = "graphql-transport-ws";
-/// Bytes that a quiet socket keeps for reading; the library's own default is 128 KiB.
-const READ_BUFFER: usize = 4_096;
+/// Bytes that a quiet socket keeps for reading, enough for what clients of subscriptions say; it grows with a longer
+/// message. The library's own default is 128 KiB.
+const READ_BUFFER: usize = 1_024;
 /// How long the other end may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
 
@@ -392,7 +393,10 @@ async fn identify(
 fn subscribe(mut message: Map<String, Json>) -> Result<(String, Asked), Close> {
     let invalid = |reason| Close(4400, reason);
     let id = match message.remove("id") {
-        Some(Json::String(id)) if !id.is_empty() && id.len() <= 256 => id,
+        Some(Json::String(id)) if id.len() > 256 => {
+            return Err(invalid("Invalid message: an id has at most 256 bytes"));
+        }
+        Some(Json::String(id)) if !id.is_empty() => id,
         _ => return Err(invalid("Invalid message: subscribe needs an id")),
     };
     let Some(payload @ Json::Object(_)) = message.remove("payload") else {

@@ -19,6 +19,7 @@ use crate::platform::{
     viewer::Viewer,
 };
 
+const STREAM: &str = "notificationEvents";
 /// How many events are read at once.
 const BATCH: u64 = 100;
 
@@ -54,7 +55,7 @@ pub(crate) struct NotificationEvent {
 /// The stream of a viewer from a cursor, or from now on.
 ///
 /// # Errors
-/// BAD_REQUEST when the cursor is not one of this stream, or too old to go on from.
+/// BAD_REQUEST when the cursor is not one of this stream; CURSOR_EXPIRED when it is too old to go on from.
 pub(super) async fn events(
     platform: Platform,
     viewer: Viewer,
@@ -73,13 +74,11 @@ pub(super) async fn events(
 }
 
 async fn resume(platform: &Platform, user_id: UserId, cursor: &Cursor, last_seq: i64) -> Result<i64, Fault> {
-    let seq = number_of(cursor, last_seq, "notificationEvents")?;
+    let seq = number_of(cursor, last_seq, STREAM)?;
     if seq < last_seq {
         let next = event::Entity::visible_to(user_id).filter(event::Column::Seq.eq(seq + 1));
         if next.one(platform.db.read()).await?.is_none() {
-            let message =
-                "This cursor is too old: query the list and notificationBadge, then subscribe with its cursor.";
-            return Err(Fault::BadRequest(message.into()));
+            return Err(Fault::CursorExpired(STREAM));
         }
     }
     Ok(seq)

@@ -19,6 +19,8 @@ pub enum Fault {
     RateLimited(Duration),
     /// The request itself is wrong; says how to mend it.
     BadRequest(String),
+    /// The cursor of a live stream from which it cannot go on any more. Names the stream.
+    CursorExpired(&'static str),
     /// An idempotency key came again with another input.
     IdempotencyMismatch,
     /// A part that is needed does not answer. The cause is for the log.
@@ -44,6 +46,7 @@ impl Fault {
             Self::NotFound(_) => "NOT_FOUND",
             Self::RateLimited(_) => "RATE_LIMITED",
             Self::BadRequest(_) => "BAD_REQUEST",
+            Self::CursorExpired(_) => "CURSOR_EXPIRED",
             Self::IdempotencyMismatch => "IDEMPOTENCY_MISMATCH",
             Self::Unavailable(_) => "UNAVAILABLE",
             Self::Internal(_) => "INTERNAL",
@@ -62,6 +65,9 @@ impl Fault {
                 format!("Too many requests of this kind. Try again in {} s.", after.as_secs().max(1))
             }
             Self::BadRequest(how) => how.clone(),
+            Self::CursorExpired(stream) => format!(
+                "{stream} cannot go on from this cursor any more: read the state anew, and subscribe with its cursor."
+            ),
             Self::IdempotencyMismatch => {
                 "This idempotencyKey was used with another input. Take a new key for a new request.".into()
             }

@@ -3,19 +3,43 @@
 //! a poll looks in any case.
 
 use futures_util::{Stream, stream};
+use sea_orm::{ConnectionTrait, DbErr};
 
-use super::{Platform, bus::PersonHints, error::Fault, scalars::Cursor};
+use super::{Platform, bus::PersonHints, db::Tx, error::Fault, scalars::Cursor};
 
 /// Items with the number of the last one; the number that was asked from when there are none.
 pub type Batch<T> = (i64, Vec<T>);
 
+/// How many numbers an era has. A database that comes from a backup begins a new one: numbers that were given out after
+/// the backup are given out again else, and whoever has one of the first would pass over as many of the second.
+const ERA: i64 = 1 << 40;
+
 /// The number that a cursor of a stream stands for, whose newest one is `last`.
 ///
 /// # Errors
-/// BAD_REQUEST when it is not one of that stream.
-pub fn number_of(cursor: &Cursor, last: i64, stream: &str) -> Result<i64, Fault> {
-    let number = cursor.0.parse::<i64>().ok().filter(|number| (0..=last).contains(number));
-    number.ok_or_else(|| Fault::BadRequest(format!("This cursor does not come from {stream}.")))
+/// BAD_REQUEST when it is no cursor of such a stream; CURSOR_EXPIRED when it is one of before the database was restored.
+pub fn number_of(cursor: &Cursor, last: i64, stream: &'static str) -> Result<i64, Fault> {
+    let number = cursor.0.parse::<i64>().ok().filter(|number| *number >= 0);
+    let number = number.ok_or_else(|| Fault::BadRequest(format!("This cursor does not come from {stream}.")))?;
+    // One that lies ahead is of what was lost, too, or made up.
+    if number > last || number / ERA != last / ERA {
+        return Err(Fault::CursorExpired(stream));
+    }
+    Ok(number)
+}
+
+/// Begins a new era of the numbers that a table of counters gives out, for every person: cursors of before are refused
+/// from now on. `rest` is the table's third column, 0 for who has no counter yet.
+///
+/// # Errors
+/// When the database fails.
+pub async fn begin_era(tx: &Tx, counters: &'static str, rest: &'static str) -> Result<(), DbErr> {
+    let missing = format!(
+        "INSERT INTO {counters} (user_id, last_seq, {rest}) SELECT id, 0, 0 FROM users \
+         WHERE NOT EXISTS (SELECT 1 FROM {counters} WHERE user_id = users.id)"
+    );
+    tx.execute_unprepared(&missing).await?;
+    tx.execute_unprepared(&format!("UPDATE {counters} SET last_seq = (last_seq / {ERA} + 1) * {ERA}")).await.map(drop)
 }
 
 struct Reader<T, F> {

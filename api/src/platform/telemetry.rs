@@ -1,7 +1,11 @@
 //! Logs: readable lines in development, one JSON object a line in production.
-//! Promise: nothing that a person wrote and nothing that opens a session is ever a field of a log line.
+//! Promise: nothing that a person wrote and nothing that opens a session is ever a field of a log line, whatever `LOG`
+//! asks for.
 
-use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
+use tracing::{Level, Metadata};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::filter_fn, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 use super::config::{Config, LogFormat};
 
@@ -10,7 +14,7 @@ use super::config::{Config, LogFormat};
 /// # Errors
 /// When `LOG` is not a filter; in words for an operator.
 pub fn start(config: &Config) -> Result<(), String> {
-    let filter = EnvFilter::try_new(&config.operations.log).map_err(|e| format!("LOG is not a filter: {e}"))?;
+    let filter = filter(&config.operations.log)?;
     let json = match config.operations.log_format {
         Some(format) => format == LogFormat::Json,
         None => config.is_production(),
@@ -24,4 +28,24 @@ pub fn start(config: &Config) -> Result<(), String> {
         registry.with(layer).try_init()
     };
     started.map_err(|e| format!("logging was started before: {e}"))
+}
+
+/// What is told of what `LOG` asks for.
+///
+/// # Errors
+/// When it is not a filter; in words for an operator.
+pub fn filter(log: &str) -> Result<impl Layer<Registry> + use<>, String> {
+    let asked = EnvFilter::try_new(log).map_err(|e| format!("LOG is not a filter: {e}"))?;
+    Ok(asked.and_then(filter_fn(may_be_told)))
+}
+
+/// Libraries tell no more than warnings: below that some of them tell what they send, and with it passwords, mails and
+/// keys (lettre each line of SMTP, s3s each request). That one shows signatures in warnings too.
+fn may_be_told(what: &Metadata<'_>) -> bool {
+    let from = what.target().split("::").next().unwrap_or_default();
+    match from {
+        "spacedly" | "entity" | "media" | "migration" => true,
+        "s3s" => false,
+        _ => *what.level() <= Level::WARN,
+    }
 }

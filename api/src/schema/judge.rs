@@ -28,7 +28,7 @@ impl Schema {
 
     async fn judge(&self, query: &str) -> Result<Accepted, Refused> {
         let limits = &self.platform.config.limits;
-        tokens::check(query, limits)?;
+        let tokens = tokens::check(query, limits)?;
         let document = guard::parse(query)?;
         let keys_are_unique = guard::check(&document, limits)?;
         if !self.platform.config.introspection() && guard::introspects(&document) {
@@ -50,8 +50,25 @@ impl Schema {
             return Err(Refused::by_validation(errors, limits.errors));
         }
         self.outputs.check(&document)?;
-        Ok(Accepted { document, facts: DocumentFacts { keys_are_unique } })
+        Ok(Accepted { document, facts: DocumentFacts { keys_are_unique }, memory: memory(query, tokens) })
     }
+}
+
+/// About how many bytes a parsed document takes, so that those that are kept take no more than they may (measured by
+/// `bench guard`): a field takes the most of all that one token can ask for.
+fn memory(query: &str, tokens: usize) -> u32 {
+    u32::try_from(2 * query.len() + 300 * tokens).unwrap_or(u32::MAX)
+}
+
+/// About how many bytes a verdict takes.
+pub(super) fn weight(_: &[u8; 32], verdict: &Verdict) -> u32 {
+    const ROUND_IT: u32 = 500;
+    ROUND_IT
+        + match verdict {
+            Ok(accepted) => accepted.memory,
+            // Each has a line of text, a place, and a code.
+            Err(refused) => u32::try_from(refused.errors.len()).unwrap_or(u32::MAX).saturating_mul(1_000),
+        }
 }
 
 const PASSED: &str = "validation passed";

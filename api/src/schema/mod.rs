@@ -71,6 +71,8 @@ use crate::{
 ///   again.
 /// - NOT_FOUND: what a mutation names is not there for the viewer, or not any more. (A query answers null for it.)
 /// - BAD_REQUEST: the request itself is wrong; the message says how to mend it.
+/// - CURSOR_EXPIRED: a subscription cannot go on from this cursor any more. Read the state anew, and subscribe with its
+///   cursor.
 /// - RATE_LIMITED: too often, or the points are spent (see `rateLimit`). Come again after `extensions.retryAfter`
 ///   seconds.
 /// - QUERY_TOO_COMPLEX: the document is beyond a limit, or costs more than there ever is. Ask for less at once.
@@ -150,6 +152,8 @@ type Verdict = Result<Arc<Accepted>, Refused>;
 struct Accepted {
     document: ExecutableDocument,
     facts: DocumentFacts,
+    /// About how many bytes it takes.
+    memory: u32,
 }
 
 /// A request whose document may run, with what it would cost.
@@ -223,7 +227,8 @@ impl Schema {
         let sdl = executor.sdl();
         let inputs = InputTypes::from_sdl(&sdl);
         let outputs = OutputShapes::from_sdl(&sdl);
-        let verdicts = Cache::new(platform.config.limits.document_cache);
+        let verdicts = Cache::builder().max_capacity(platform.config.limits.document_cache);
+        let verdicts = verdicts.weigher(judge::weight).build();
         let (kept, judged) = Default::default();
         Self { judge, executor, platform, documents, inputs, outputs, verdicts, kept, judged }
     }
@@ -282,6 +287,14 @@ impl Schema {
         let batches = Batches::default();
         let request = self.equip(request.data(accepted.facts), caller, &batches).data(caller).data(origin).data(bill);
         Ok(Ready { request, operation, operation_name, batches, bill, payer })
+    }
+
+    /// What is no request, but was read, costs as much as the smallest one.
+    ///
+    /// # Errors
+    /// RATE_LIMITED when even this cannot be paid.
+    pub async fn charge(&self, caller: Caller, origin: &Origin) -> Result<Bill, Refused> {
+        Payer::of(&self.platform, caller, origin).pay(&self.platform, 1, None).await
     }
 
     fn weigh(&self, accepted: Arc<Accepted>, asked: &mut Asked) -> Result<Weighed, Refused> {

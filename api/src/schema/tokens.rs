@@ -7,8 +7,8 @@ use crate::platform::config::Limits;
 /// How deep brackets may nest: the parser recurses for each. Far above what the depth limits let through.
 const NESTING: usize = 64;
 
-/// Refuses what is too long, has too many tokens or nests too deep.
-pub(super) fn check(document: &str, limits: &Limits) -> Result<(), Refused> {
+/// Refuses what is too long, has too many tokens or nests too deep; else how many tokens there are.
+pub(super) fn check(document: &str, limits: &Limits) -> Result<usize, Refused> {
     if document.len() > limits.document {
         return Err(Refused::too_complex(format!("A document has at most {} bytes.", limits.document)));
     }
@@ -36,7 +36,7 @@ pub(super) fn check(document: &str, limits: &Limits) -> Result<(), Refused> {
             return Err(Refused::too_complex("This document nests too deep."));
         }
     }
-    Ok(())
+    Ok(tokens)
 }
 
 fn end_of_token(bytes: &[u8], start: usize) -> usize {

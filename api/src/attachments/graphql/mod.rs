@@ -322,12 +322,13 @@ impl AttachmentSubscriptions {
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The cursor of the last event that was seen, however old: what changed since comes first. One that this stream has not come to is a BAD_REQUEST: begin anew then from the cursor of `storage`."
+            desc = "The cursor of the last event that was seen, however old: what changed since comes first. One from before our service was restored from a backup is CURSOR_EXPIRED: begin anew then from the cursor of `storage`."
         )]
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<AttachmentEvent, Fault>>, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let platform = ctx.data_unchecked::<Platform>().clone();
-        Ok(live::events(platform, viewer, after).await?.boxed())
+        // In room of its own, which a stream that waits does not keep.
+        Ok(Box::pin(live::events(platform, viewer, after)).await?.boxed())
     }
 }

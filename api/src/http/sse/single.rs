@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     super::{
         Edge,
-        asked::{asked_by_get, asked_by_post},
+        asked::asked,
         caller::{self, Identified},
         edge::Operation,
         graphql::{Media, Stop, kind_of, refusal, stop_for},
@@ -126,11 +126,12 @@ pub(super) async fn operate(edge: &Arc<Edge>, request: Request, token: Option<&s
     let by_get = *request.method() == Method::GET;
     // Its answer cannot set cookies, and a refresh cookie that is used late could be taken for a stolen one.
     let origin = Origin { refresh_cookie: None, ..caller::origin(edge, &request, false) };
-    let asked = if by_get { asked_by_get(&request)? } else { asked_by_post(edge, request).await? };
+    let caller = Caller(Some(identified.viewer));
+    let asked = asked(edge, request, caller, &origin).await?;
     let id = id_of(&asked)?;
     // The answers come on the stream, so that the status of this one can tell.
     let refused = |refused| refusal(refused, Media::Response);
-    let ready = edge.schema.prepare(asked, Caller(Some(identified.viewer)), origin).await.map_err(refused)?;
+    let ready = edge.schema.prepare(asked, caller, origin).await.map_err(refused)?;
     let kind = kind_of(&ready, by_get)?;
     let bill = ready.bill();
     let name = ready.operation_name.clone().unwrap_or_default();

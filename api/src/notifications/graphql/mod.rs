@@ -316,13 +316,14 @@ impl NotificationSubscriptions {
         &self,
         ctx: &Context<'_>,
         #[graphql(
-            desc = "The cursor of the last event that was seen. Events are kept for 7 days: with a cursor from before that it is a BAD_REQUEST. Read the list and notificationBadge then, and begin anew from the cursor of the badge."
+            desc = "The cursor of the last event that was seen. Events are kept for 7 days: with a cursor from before that, or from before our service was restored from a backup, it is CURSOR_EXPIRED. Read the list and notificationBadge then, and begin anew from the cursor of the badge."
         )]
         after: Option<Cursor>,
     ) -> Result<impl Stream<Item = Result<NotificationEvent, Fault>>, Fault> {
         let viewer = ctx.data_unchecked::<Caller>().viewer()?;
         let platform = ctx.data_unchecked::<Platform>().clone();
-        Ok(live::events(platform, viewer, after).await?.boxed())
+        // In room of its own, which a stream that waits does not keep.
+        Ok(Box::pin(live::events(platform, viewer, after)).await?.boxed())
     }
 }
 

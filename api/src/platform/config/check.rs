@@ -1,4 +1,4 @@
-//! What settings must be together, and what production asks of them besides.
+//! What settings must be and must be together; `numbers` has the least of each, `production` what it asks besides.
 //! Promise: every problem is named by its setting, all at once, with what to do about it; no secret is in the words.
 
 use std::{net::IpAddr, time::Duration};
@@ -12,10 +12,6 @@ use crate::platform::{calendar, push};
 /// Bits that a secret must be worth, by how often its characters come: any 32 random hexadecimal digits are, a word that
 /// is written several times is not.
 const LEAST_BITS: f64 = 90.0;
-/// The least that OWASP asks of argon2id: 7 MiB and 5 passes, or more memory and fewer passes.
-const LEAST_MEMORY_KIB: u32 = 7_168;
-const LEAST_WORK_KIB: u32 = 5 * LEAST_MEMORY_KIB;
-
 impl Config {
     /// Adds everything that is wrong.
     pub(super) fn check(&self, problems: &mut Vec<String>) {
@@ -24,13 +20,12 @@ impl Config {
         self.check_mail_and_push(problems);
         self.check_numbers(problems);
         self.check_jobs(problems);
+        self.check_times(problems);
         self.check_storage(problems);
         self.check_watching(problems);
         if self.is_production() {
             let mut more = Vec::new();
             self.check_production(&mut more);
-            self.check_production_guards(&mut more);
-            self.check_production_storage(&mut more);
             problems.extend(more.into_iter().map(|problem| format!("{problem} (ENVIRONMENT=production)")));
         }
     }
@@ -107,71 +102,6 @@ impl Config {
         problems.extend(push::mistakes(self.push.vapid_private_key.as_ref(), self.push.vapid_subject.as_deref()));
     }
 
-    fn check_numbers(&self, problems: &mut Vec<String>) {
-        if self.limits.keep_alive < self.limits.header_timeout {
-            problems.push("KEEP_ALIVE_TIMEOUT must not be shorter than HEADER_TIMEOUT".into());
-        }
-        if self.limits.page_default > self.limits.page_limit {
-            problems.push("PAGE_DEFAULT cannot be more than PAGE_LIMIT".into());
-        }
-        for (name, number) in [
-            ("DATABASE_READERS", u64::from(self.database.readers)),
-            ("DATABASE_WRITERS", u64::from(self.database.writers)),
-            ("PASSWORD_PERMITS", self.security.password_permits as u64),
-            ("JOB_BATCH", self.jobs.batch),
-            ("JOB_CONCURRENCY", self.jobs.concurrency as u64),
-            ("CONNECTION_LIMIT", self.limits.connections as u64),
-            ("SESSIONS_PER_USER", self.security.sessions_per_user),
-            ("FILE_LIMIT", self.storage.file_limit),
-            ("FILES_PER_REQUEST", self.storage.files_per_request as u64),
-            ("UPLOADS_AT_ONCE", self.storage.uploads_at_once as u64),
-            ("UPLOADS_PER_USER", self.storage.uploads_per_user as u64),
-            ("IMAGE_PERMITS", self.storage.image_permits as u64),
-            ("IMAGE_WIDTH", self.storage.image_width.into()),
-            ("IMAGE_HEIGHT", self.storage.image_height.into()),
-            ("THUMBNAIL_SIZE", self.storage.thumbnail_size.into()),
-            ("SOCKETS_PER_ADDRESS", self.sockets.per_address as u64),
-            ("COST_BUDGET", self.budget.person),
-            ("COST_BUDGET_ANONYMOUS", self.budget.anonymous),
-        ] {
-            if number == 0 {
-                problems.push(format!("{name} must be at least 1"));
-            }
-        }
-        if self.budget.window < Duration::from_secs(1) {
-            problems.push("COST_WINDOW must be at least 1s".into());
-        }
-        if self.documents.trusted_only && self.documents.trusted.is_none() {
-            problems.push("TRUSTED_DOCUMENTS_ONLY needs TRUSTED_DOCUMENTS, or nothing could run".into());
-        }
-        if !(1..=100).contains(&self.storage.image_quality) {
-            problems.push("IMAGE_QUALITY must be 1 to 100".into());
-        }
-    }
-
-    /// With less than this, work is put aside at its first trouble, tried again without a pause, or taken from its worker.
-    fn check_jobs(&self, problems: &mut Vec<String>) {
-        let jobs = &self.jobs;
-        for (name, number) in [("JOB_ATTEMPTS", jobs.attempts), ("JOB_CRASHES", jobs.crashes)] {
-            if number < 1 {
-                problems.push(format!("{name} must be at least 1"));
-            }
-        }
-        if jobs.lease < Duration::from_secs(1) {
-            problems.push("JOB_LEASE must be at least 1s".into());
-        }
-        for (name, wait) in [
-            ("JOB_POLL", jobs.poll),
-            ("JOB_RETRY_FIRST", jobs.retry_first),
-            ("JOB_RETRY_LONGEST", jobs.retry_longest),
-            ("JOB_GIVE_UP_AFTER", jobs.give_up_after),
-        ] {
-            if wait.is_zero() {
-                problems.push(format!("{name} must be more than 0s"));
-            }
-        }
-    }
-
     fn check_storage(&self, problems: &mut Vec<String>) {
         let storage = &self.storage;
         for (name, address) in [("S3_ENDPOINT", &storage.endpoint), ("S3_PUBLIC_ENDPOINT", &storage.public_endpoint)] {
@@ -225,92 +155,30 @@ impl Config {
             problems.push("OTLP_ENDPOINT is set, but this program was built without the feature otlp".into());
         }
     }
-
-    fn check_production(&self, problems: &mut Vec<String>) {
-        let mut need = |ok: bool, problem: &str| {
-            if !ok {
-                problems.push(problem.to_owned());
-            }
-        };
-        let secret = self.security.secret_key.as_ref().map(ExposeSecret::expose_secret);
-        need(secret.is_some(), "SECRET_KEY is missing: make one with `openssl rand -hex 32`");
-        need(secret != Some(PUBLIC_SECRET), "SECRET_KEY is known to everybody: make one with `openssl rand -hex 32`");
-        let seeds = self.security.jwt_keys.as_ref().and_then(|keys| super::keys::jwt_keys(keys).ok());
-        let all_alike = |seed: &[u8; 32]| seed.iter().all(|byte| *byte == seed[0]);
-        need(
-            !seeds.unwrap_or_default().iter().any(|(_, seed)| all_alike(seed)),
-            "JWT_KEYS has a seed that everybody guesses: make one with `openssl rand 32 | basenc --base64url | tr -d =`",
-        );
-        need(
-            self.database.is_postgres(),
-            "DATABASE_URL must be a postgres:// address: the embedded SQLite serves one process",
-        );
-        // The program itself speaks plain HTTP: what makes it https:// stands in front.
-        need(
-            self.server.trusted_proxies > 0,
-            "TRUSTED_PROXIES must be the number of proxies in front: without it all clients share one address and its limits",
-        );
-        let tls = self.mail.smtp_url.as_ref().and_then(smtp).is_some_and(|tls| tls);
-        need(tls, "SMTP_URL is missing or does not demand TLS: use smtps://… or smtp://…?tls=required");
-        need(
-            self.server.public_url.as_ref().is_some_and(|url| url.starts_with("https://")),
-            "PUBLIC_URL must be the API's https:// address",
-        );
-        need(self.server.frontend_url.starts_with("https://"), "FRONTEND_URL must be the front end's https:// address");
-        need(
-            self.allowed_origins().iter().all(|origin| origin.starts_with("https://")),
-            "ALLOWED_ORIGINS must be https:// origins",
-        );
-        need(!self.mail.from.contains(".localhost"), "MAIL_FROM must be an address of yours");
-    }
-
-    fn check_production_guards(&self, problems: &mut Vec<String>) {
-        let mut need = |ok: bool, problem: &str| {
-            if !ok {
-                problems.push(problem.to_owned());
-            }
-        };
-        let security = &self.security;
-        need(
-            self.oidc.client_id.is_none() || self.oidc.issuer.starts_with("https://"),
-            "OIDC_ISSUER must be an https:// address",
-        );
-        let work = security.password_memory_kib.saturating_mul(security.password_passes);
-        need(
-            security.password_memory_kib >= LEAST_MEMORY_KIB && work >= LEAST_WORK_KIB,
-            "PASSWORD_MEMORY_KIB and PASSWORD_PASSES are too small to protect passwords: leave both as they are by default",
-        );
-        need(!self.push.allow_private, "PUSH_ALLOW_PRIVATE must be false: people could reach your own network");
-        need(self.faults.crash_at.is_none(), "CRASH_AT must be empty: it is for fault runs");
-        need(self.faults.clock_offset_file.is_none(), "CLOCK_OFFSET_FILE must be empty: it is for fault runs");
-    }
-
-    fn check_production_storage(&self, problems: &mut Vec<String>) {
-        let storage = &self.storage;
-        let browsers = storage.public_endpoint.as_ref().or(storage.endpoint.as_ref());
-        if storage.endpoint.is_none() || !browsers.is_some_and(|url| url.starts_with("https://")) {
-            problems.push("S3_ENDPOINT is missing, or neither it nor S3_PUBLIC_ENDPOINT is an https:// address".into());
-        }
-        if storage.endpoint.is_none() {
-            for (name, there) in [
-                ("S3_ACCESS_KEY_ID", storage.access_key_id.is_some()),
-                ("S3_SECRET_ACCESS_KEY", storage.secret_access_key.is_some()),
-            ] {
-                if !there {
-                    problems.push(format!("{name} is missing"));
-                }
-            }
-        }
-    }
 }
 
 impl Config {
-    /// Whether others than this machine can reach the mailbox of development, and in it the codes of everybody.
-    pub fn shows_codes_to_others(&self) -> bool {
-        let host = self.server.host.as_str();
-        let is_this_machine = host.parse::<IpAddr>().map_or(host == "localhost", |ip| ip.is_loopback());
-        self.mail.smtp_url.is_none() && !is_this_machine
+    /// Which setting says that others than this machine can reach the mailbox of development, and in it the codes of
+    /// everybody: by the address that it listens at, or by a proxy before it.
+    pub fn shows_codes_to_others(&self) -> Option<&'static str> {
+        if self.mail.smtp_url.is_some() {
+            return None;
+        }
+        if !is_this_machine(&self.server.host) {
+            return Some("HOST");
+        }
+        if self.server.trusted_proxies > 0 {
+            return Some("TRUSTED_PROXIES");
+        }
+        let public = self.server.public_url.as_deref().and_then(host_of);
+        public.is_some_and(|host| !is_this_machine(&host)).then_some("PUBLIC_URL")
     }
+}
+
+/// Whether only this machine is reached under this name or address.
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    address.map_or(host == "localhost" || host.ends_with(".localhost"), |ip| ip.is_loopback())
 }
 
 /// Whether this is an http or https address with a host.
@@ -338,7 +206,7 @@ fn is_within(host: &str, domain: &str) -> bool {
 }
 
 /// Whether TLS is demanded of this mail server. None: it is no address of one.
-fn smtp(url: &SecretString) -> Option<bool> {
+pub(super) fn smtp(url: &SecretString) -> Option<bool> {
     let url = Url::parse(url.expose_secret()).ok().filter(|url| url.host().is_some())?;
     match url.scheme() {
         "smtps" => Some(true),
@@ -346,9 +214,6 @@ fn smtp(url: &SecretString) -> Option<bool> {
         _ => None,
     }
 }
-
-/// The one that compose.yaml has for development.
-const PUBLIC_SECRET: &str = "no secret, this is for development only";
 
 /// How many bits a text is worth if each character were chosen as often as it comes in it.
 fn bits(text: &str) -> f64 {
@@ -374,40 +239,25 @@ mod tests {
     }
 
     #[test]
-    fn jobs_that_could_not_be_done_are_refused_everywhere() {
-        let wrong = [
-            ("JOB_ATTEMPTS", "0"),
-            ("JOB_CRASHES", "0"),
-            ("JOB_LEASE", "999ms"),
-            ("JOB_POLL", "0s"),
-            ("JOB_RETRY_FIRST", "0s"),
-            ("JOB_RETRY_LONGEST", "0s"),
-            ("JOB_GIVE_UP_AFTER", "0s"),
-        ];
-        let config = |pairs: &[(&'static str, &str)]| {
-            Config::from_pairs(pairs.iter().map(|(name, value)| (*name, (*value).to_owned())))
-        };
-        let problems = config(&wrong).expect_err("all are wrong");
-        assert_eq!(problems.len(), wrong.len(), "{problems:?}");
-        for (name, _) in wrong {
-            assert!(problems.iter().any(|problem| problem.starts_with(&format!("{name} must be "))), "{name}");
-        }
-        let least = [("JOB_ATTEMPTS", "1"), ("JOB_CRASHES", "1"), ("JOB_LEASE", "1s"), ("JOB_GIVE_UP_AFTER", "1ms")];
-        assert!(config(&least).is_ok());
-    }
-
-    #[test]
     fn a_mailbox_is_shown_to_others_on_an_address_of_theirs() {
         let shows = |pairs: &[(&'static str, &str)]| {
             let pairs = pairs.iter().map(|(name, value)| (*name, (*value).to_owned()));
             Config::from_pairs(pairs).expect("they can be read").shows_codes_to_others()
         };
         for host in ["127.0.0.1", "127.0.0.2", "::1", "localhost"] {
-            assert!(!shows(&[("HOST", host)]), "{host}");
+            assert_eq!(shows(&[("HOST", host)]), None, "{host}");
         }
+        let goes_out = ("SMTP_URL", "smtp://mail.example.org");
         for host in ["0.0.0.0", "::", "192.0.2.1", "server.example.org"] {
-            assert!(shows(&[("HOST", host)]), "{host}");
-            assert!(!shows(&[("HOST", host), ("SMTP_URL", "smtp://mail.example.org")]), "{host}, but mail goes out");
+            assert_eq!(shows(&[("HOST", host)]), Some("HOST"), "{host}");
+            assert_eq!(shows(&[("HOST", host), goes_out]), None, "{host}, but mail goes out");
+        }
+        // A proxy on this machine.
+        assert_eq!(shows(&[("TRUSTED_PROXIES", "1")]), Some("TRUSTED_PROXIES"));
+        assert_eq!(shows(&[("TRUSTED_PROXIES", "1"), goes_out]), None);
+        assert_eq!(shows(&[("PUBLIC_URL", "https://api.example.org")]), Some("PUBLIC_URL"));
+        for own in ["http://localhost:8000", "http://127.0.0.1:8000", "http://[::1]:8000", "http://api.localhost"] {
+            assert_eq!(shows(&[("PUBLIC_URL", own)]), None, "{own}");
         }
     }
 

@@ -9,6 +9,8 @@ mod declare;
 
 mod check;
 mod keys;
+mod numbers;
+mod production;
 mod reference;
 mod settings;
 mod value;

@@ -350,8 +350,8 @@ settings! {
         DOCUMENT_DIRECTIVES => directives: usize = "50";
         /// Errors in one answer.
         ERROR_LIMIT => errors: usize = "20";
-        /// Parsed documents that are kept.
-        DOCUMENT_CACHE => document_cache: u64 = "1000";
+        /// Bytes of memory that parsed documents which are kept may take, about.
+        DOCUMENT_CACHE_BYTES => document_cache: u64 = "32000000";
         /// How long an operation may take.
         REQUEST_TIMEOUT => request_timeout: Duration = "30s";
         /// How long a client may take to send the headers of its first request.
@@ -422,8 +422,8 @@ settings! {
     }
     /// Logs, health and stopping.
     operations: Operations {
-        /// What is logged, in the syntax of tracing-subscriber's EnvFilter.
-        LOG => log: String = "info,sqlx=warn,sea_orm=warn,sea_orm_migration=warn,lettre=warn,s3s=off";
+        /// What is logged, in the syntax of tracing-subscriber's EnvFilter. Libraries tell warnings at most, whatever it says: below that some tell passwords and mails.
+        LOG => log: String = "info";
         /// `text` or `json`. Empty: text in development, JSON in production.
         LOG_FORMAT => log_format: Option<LogFormat> = "";
         /// How long running work may take to finish after SIGTERM.

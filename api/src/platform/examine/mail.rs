@@ -33,10 +33,13 @@ pub async fn mail(config: &Config, clock: &Clock) -> Vec<Finding> {
 }
 
 fn caught(config: &Config) -> Finding {
-    if config.shows_codes_to_others() {
+    if let Some(setting) = config.shows_codes_to_others() {
         return Finding::warn(
-            "mail: caught in the mailbox of development, which HOST lets others reach: /dev/mailbox shows everybody's codes",
-            "set HOST to 127.0.0.1, or ENVIRONMENT to production where people other than you come",
+            format!(
+                "mail: caught in the mailbox of development, which others reach, as {setting} says: /dev/mailbox shows \
+                 everybody's codes"
+            ),
+            "set ENVIRONMENT to production where people other than you come, or let only this machine reach it",
         );
     }
     Finding::ok("mail: caught in the mailbox of development, none goes out")
