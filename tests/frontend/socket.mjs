@@ -16,6 +16,7 @@ const url = urlFromCommandLine('socket.mjs');
 const INIT_TIMEOUT_MS = 5_000;
 const MESSAGE_LIMIT = 64_000;
 const SUBSCRIPTIONS = 10;
+const ID_LIMIT = 256;
 
 let cases = 0;
 let failures = 0;
@@ -244,6 +245,19 @@ async function sizes() {
     const whole = pingOf(3_000);
     peer.sendInFrames([whole.slice(0, 1_000), whole.slice(1_000, 2_000), whole.slice(2_000)]);
     await peer.message('pong');
+  });
+  // Bytes and not characters, of which each of these has two.
+  const longest = 'ü'.repeat(ID_LIMIT / 2);
+  await check(`an id of ${ID_LIMIT} bytes is taken, and comes back as it is`, async (open) => {
+    const peer = await anonymous(open);
+    peer.subscribe(longest, '{ __typename }');
+    same(await peer.answer(longest), { data: { __typename: 'Query' } });
+  });
+  await check(`subscribe with an id of ${ID_LIMIT + 1} bytes closes with 4400, and says why`, async (open, sentence) => {
+    const peer = await anonymous(open);
+    peer.subscribe(`${longest}x`, '{ __typename }');
+    const { reason } = await peer.closesWith(4400, sentence);
+    if (!reason.includes(`an id has at most ${ID_LIMIT} bytes`)) throw new Got(reason);
   });
   // The rest of it is on its way when the server has seen enough: the connection may be cut before the close arrives.
   await check('a message of 1 000 000 bytes closes with 1009, or cuts the connection', async (open, sentence) => {
