@@ -12,6 +12,7 @@ if (!address || !URL.canParse(address)) {
   process.exit(2);
 }
 const url = `${address}/graphql`;
+const { origin } = new URL(address);
 const LIVE = `subscription Live {
   notificationEvents {
     cursor
@@ -37,7 +38,7 @@ const policyWith = (connect) =>
     "form-action 'none'",
     "frame-ancestors 'none'",
   ].join('; ');
-const POLICIES = ["'self'", `'self' ${new URL(address).origin.replace(/^http/, 'ws')}`].map(policyWith);
+const POLICIES = ["'self'", `'self' ${origin.replace(/^http/, 'ws')}`].map(policyWith);
 
 /** The editors of the page. Monaco shows blanks as no-break spaces. */
 const editor = (page, place) => page.locator(`${place} .monaco-editor`).first();
@@ -66,7 +67,7 @@ async function writeOperation(page, name, text) {
   await page.getByRole('tab', { name }).waitFor();
 }
 
-async function opens(page, asked) {
+async function opens(page) {
   const response = await page.goto(`${address}/`);
   const policy = response.headers()['content-security-policy'] ?? '';
   const strict = POLICIES.includes(policy);
@@ -77,12 +78,10 @@ async function opens(page, asked) {
   const explains = ['/dev/mailbox', 'sessionCreate', 'Headers', '"authorization": "Bearer'];
   const missing = explains.filter((word) => !welcome.includes(word));
   check('the editor explains how to sign in', missing.length === 0, missing);
-  const elsewhere = asked.filter((address_) => !address_.startsWith(address) && !/^(data|blob):/.test(address_));
   await run(page);
   const offered = await page.getByRole('menuitem').allInnerTexts();
   check('and offers the operations for it', ['Register', 'Verify', 'SignIn'].every((name) => offered.includes(name)), offered);
   await page.keyboard.press('Escape');
-  check('nothing comes from anywhere else', elsewhere.length === 0, elsewhere);
 }
 
 async function runs(page, person) {
@@ -137,9 +136,13 @@ try {
   const page = await context.newPage();
   const asked = [];
   page.on('request', (request) => asked.push(request.url()));
-  await opens(page, asked);
+  page.on('websocket', (socket) => asked.push(socket.url()));
+  await opens(page);
   await runs(page, person);
   await follows(page, person);
+  const isOurs = (asked_) => asked_.startsWith('data:') || new URL(asked_.replace(/^ws/, 'http')).origin === origin;
+  const elsewhere = asked.filter((asked_) => !isOurs(asked_));
+  check('from the first look to the last event nothing came from anywhere else', elsewhere.length === 0, elsewhere);
   check('the page had nothing to complain of', complaints.list.length === 0, complaints.list);
 } catch (error) {
   check('it goes through to the end', false, why(error));

@@ -1,13 +1,14 @@
 // Every rule of graphql-transport-ws against a running server, spoken by hand over a bare WebSocket.
 // (https://github.com/enisdenjo/graphql-ws/blob/master/PROTOCOL.md)
 // Promise: each case is a sentence, and what came instead stands behind it; nothing is slept through except the five
-// seconds of the server's own patience.
+// seconds of the server's own patience. The table of the closes is kept as close-codes.txt, too.
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 
 import { Got, PROTOCOL, Peer, closes, malformed } from './peer.mjs';
-import { DOCUMENTS, act, newPerson, socketUrl, urlFromCommandLine, why } from './spacedly.mjs';
+import { DOCUMENTS, act, newPerson, report, socketUrl, urlFromCommandLine, why } from './spacedly.mjs';
 
 const url = urlFromCommandLine('socket.mjs');
 
@@ -15,6 +16,7 @@ const url = urlFromCommandLine('socket.mjs');
 const INIT_TIMEOUT_MS = 5_000;
 const MESSAGE_LIMIT = 64_000;
 const SUBSCRIPTIONS = 10;
+const ID_LIMIT = 256;
 
 let cases = 0;
 let failures = 0;
@@ -243,6 +245,19 @@ async function sizes() {
     const whole = pingOf(3_000);
     peer.sendInFrames([whole.slice(0, 1_000), whole.slice(1_000, 2_000), whole.slice(2_000)]);
     await peer.message('pong');
+  });
+  // Bytes and not characters, of which each of these has two.
+  const longest = 'ü'.repeat(ID_LIMIT / 2);
+  await check(`an id of ${ID_LIMIT} bytes is taken, and comes back as it is`, async (open) => {
+    const peer = await anonymous(open);
+    peer.subscribe(longest, '{ __typename }');
+    same(await peer.answer(longest), { data: { __typename: 'Query' } });
+  });
+  await check(`subscribe with an id of ${ID_LIMIT + 1} bytes closes with 4400, and says why`, async (open, sentence) => {
+    const peer = await anonymous(open);
+    peer.subscribe(`${longest}x`, '{ __typename }');
+    const { reason } = await peer.closesWith(4400, sentence);
+    if (!reason.includes(`an id has at most ${ID_LIMIT} bytes`)) throw new Got(reason);
   });
   // The rest of it is on its way when the server has seen enough: the connection may be cut before the close arrives.
   await check('a message of 1 000 000 bytes closes with 1009, or cuts the connection', async (open, sentence) => {
@@ -542,6 +557,30 @@ async function streams(person) {
   });
 }
 
+// The table of README.md
+
+/** The codes that take other settings, a broken database or a server that stops, and where each is seen to come. */
+const ELSEWHERE = { 1001: '../it/process.rs', 1011: '../it/sockets.rs', 1013: '../it/edge.rs' };
+
+async function readme() {
+  const textOf = (file) => readFileSync(new URL(file, import.meta.url), 'utf8');
+  const rows = textOf('../../README.md').matchAll(/^\| (\d{4}(?:, \d{4})*) \|/gm);
+  const told = [...rows].flatMap(([, codes]) => codes.split(', ')).sort();
+  await check("every close code in README.md's table was seen to come, and every one that came is in it", () => {
+    const here = closes.filter(({ expected, got }) => expected === String(got)).map(({ expected }) => expected);
+    const sees = (code) => new RegExp(`(close_code|farewell)\\(\\)\\.await, \\(?${code}\\b`);
+    const there = Object.keys(ELSEWHERE).filter((code) => sees(code).test(textOf(ELSEWHERE[code])));
+    // 1006 is never sent: clients say it of a connection that broke without a close.
+    same(told, [...new Set([...here, ...there, '1006'])].sort());
+  });
+  await check("every close code in the server's source is in README.md's table", () => {
+    const sent = textOf('../../api/src/http/socket.rs').matchAll(/\bClose\((\d{4})/g);
+    const codes = new Set([...sent].map(([, code]) => code));
+    if (codes.size === 0) throw new Got('none: they are written in another way now');
+    same([...codes].filter((code) => !told.includes(code)), []);
+  });
+}
+
 /** The closes, alike ones in one line, with how many there were. */
 function table() {
   const counts = new Map();
@@ -583,7 +622,9 @@ await Promise.all(slow);
 await check('every message of the server has its form, and none comes after the end of its id', async () => {
   if (malformed.length > 0) throw new Got(`${malformed.length}: ${malformed.slice(0, 5).join(' · ')}`);
 });
+await readme();
 
 console.log(`\n${table()}`);
+report('close-codes.txt', table());
 console.log(`\n${cases - failures} of ${cases} cases ok`);
 process.exitCode = failures > 0 ? 1 : 0;

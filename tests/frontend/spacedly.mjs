@@ -1,8 +1,10 @@
 // What the scripts beside this file share: asking over HTTP, reading the development mailbox, registering somebody,
-// and telling what holds and what does not.
+// telling what holds and what does not, and keeping a table for people to read.
 // Promise: nothing waits for ever. Every wait ends with the caller's signal or with its own time, and says what it
 // waited for.
 import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 /** The documents that the scripts send, so that each can be held against the schema. */
@@ -56,6 +58,16 @@ export function why(error) {
 export function check(sentence, ok, got) {
   if (!ok) process.exitCode = 1;
   console.log(ok ? `ok ${sentence}` : `not ok ${sentence} (got ${typeof got === 'string' ? got : JSON.stringify(got)})`);
+}
+
+/** Keeps a text in the folder that REPORTS names, if it does. Scripts that run at once leave the whole of one. */
+export function report(name, text) {
+  const folder = process.env.REPORTS;
+  if (!folder) return;
+  mkdirSync(folder, { recursive: true });
+  const draft = join(folder, `${name}.${process.pid}`);
+  writeFileSync(draft, `${text}\n`);
+  renameSync(draft, join(folder, name));
 }
 
 /** Looks every 50 ms until there is an answer; says after its time what it waited for. */

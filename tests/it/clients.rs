@@ -1,9 +1,12 @@
 //! Clients that nobody here wrote, from npm: the audits of GraphQL over HTTP, every rule of graphql-transport-ws,
-//! graphql-ws with the main job, and graphql-sse in both of its modes.
+//! graphql-ws with the main job, and graphql-sse in both of its modes. Tables that they make are kept for `tests/run`.
 
 use std::process::Command;
 
-use support::{both, process::root};
+use support::{
+    both,
+    process::{reports, root},
+};
 
 /// Runs a script of `tests/frontend` against the server.
 pub(crate) async fn run(script: &'static str, port: u16) {
@@ -19,7 +22,7 @@ pub(crate) async fn run_program(program: &'static str, arguments: Vec<String>) {
     );
     let what = format!("{program} {}", arguments.join(" "));
     let output = tokio::task::spawn_blocking(move || {
-        Command::new(program).args(arguments).current_dir(folder).output().expect("it runs")
+        Command::new(program).args(arguments).current_dir(folder).env("REPORTS", reports()).output().expect("it runs")
     })
     .await
     .expect("run");

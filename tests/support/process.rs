@@ -15,6 +15,11 @@ pub fn binary() -> PathBuf {
     folder.expect("the program is built: cargo build -p spacedly").join("spacedly")
 }
 
+/// Where scripts keep the tables that people are to read: beside the program.
+pub fn reports() -> PathBuf {
+    binary().with_file_name("reports")
+}
+
 /// The root of the workspace.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace")

@@ -8,14 +8,13 @@ import { getMainDefinition, relayStylePagination } from '@apollo/client/utilitie
 import { OperationTypeNode, print } from 'graphql';
 import { type Client as Socket, createClient } from 'graphql-ws';
 
-
 const url = document.querySelector<HTMLMetaElement>('meta[name=api]')?.content ?? '/graphql';
 
 const LONGEST_WAIT_MS = 5_000;
 const PING_MS = 10_000;
 
-/** Waits longer each time, and not all browsers alike, before a socket is opened again. */
-function wait(retries: number): Promise<void> {
+/** Waits longer each time, and not all browsers alike, before the server is asked again. */
+export function wait(retries: number): Promise<void> {
   const ms = Math.min(250 * 2 ** retries, LONGEST_WAIT_MS) * (0.5 + Math.random() / 2);
   return new Promise((resolve) => setTimeout(resolve, ms));
 }

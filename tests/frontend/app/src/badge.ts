@@ -4,9 +4,9 @@
 import type { ApolloClient } from '@apollo/client';
 import { useApolloClient } from '@apollo/client/react';
 import { useEffect, useState } from 'react';
-import { defer, repeat, retry, switchMap } from 'rxjs';
+import { defer, map, repeat, retry, switchMap } from 'rxjs';
 
-import { hasCode } from './api';
+import { hasCode, wait } from './api';
 import { graphql } from './gql';
 
 const BADGE = graphql(`
@@ -30,7 +30,7 @@ const EVENTS = graphql(`
   }
 `);
 
-/** How long to wait before what the server ended, or did not answer, is asked for again. */
+/** How long to wait before a stream that the server ended is asked for again. */
 const PAUSE_MS = 1_000;
 
 /** Follows the count until the function that it gives back is called. */
@@ -48,16 +48,26 @@ function follow(client: ApolloClient, show: (unread: number) => void): () => voi
     return cursor;
   };
   const events = (after: string | null) =>
-    client.subscribe({ query: EVENTS, variables: { after }, fetchPolicy: 'no-cache' });
-  const stream = defer(position).pipe(switchMap(events), repeat({ delay: PAUSE_MS }), retry({ delay: PAUSE_MS }));
-  const following = stream.subscribe(({ data, error }) => {
-    if (data) {
-      cursor = data.notificationEvents.cursor;
-      show(data.notificationEvents.unreadNotificationCount);
-    } else if (hasCode(error, 'BAD_REQUEST')) {
-      // The cursor is too old: the server keeps events for a week.
-      cursor = null;
-    }
+    client.subscribe({ query: EVENTS, variables: { after }, fetchPolicy: 'no-cache' }).pipe(
+      map(({ data, error }) => {
+        if (!data) throw error;
+        return data.notificationEvents;
+      }),
+    );
+  /** After an error it goes on from its cursor, and waits longer each time. */
+  const again = (error: unknown, tries: number) => {
+    // The cursor is too old, or of a database that is no more: only a new count helps.
+    if (hasCode(error, 'CURSOR_EXPIRED')) cursor = null;
+    return wait(tries);
+  };
+  const stream = defer(position).pipe(
+    switchMap(events),
+    repeat({ delay: PAUSE_MS }),
+    retry({ delay: again, resetOnSuccess: true }),
+  );
+  const following = stream.subscribe((event) => {
+    cursor = event.cursor;
+    show(event.unreadNotificationCount);
   });
   return () => following.unsubscribe();
 }
