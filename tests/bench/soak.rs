@@ -10,7 +10,9 @@ use std::{
 };
 
 use chrono::{TimeDelta, Utc};
+use hyper::{Method, StatusCode};
 use serde_json::{Value as Json, json};
+use spacedly::platform::secret::{hex, sha256};
 use support::{Client, Person, Socket, dice::Dice, postgres, process::Process, text};
 
 use crate::{median, verdict};
@@ -70,6 +72,7 @@ fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'stat
         ("SOCKETS_PER_ADDRESS", "1000".into()),
         ("REGISTER_LIMIT", "1000".into()),
         ("CODE_FAILURES", "1000".into()),
+        ("UPLOAD_LIMIT", "1000000".into()),
     ];
     settings.extend(database.map(|database| ("DATABASE_URL", database)));
     settings
@@ -186,6 +189,21 @@ async fn act(load: Arc<Load>, person: Person, number: u64) {
                 ask(&load, &person, clear, json!({})).await;
                 ask(&load, &person, "mutation { notificationClear { deletedCount } }", json!({})).await;
             }
+            95 => follow_by_events(&load, &person).await,
+            96 => log_in_and_out(&load, &person).await,
+            97 => {
+                // Judged anew each time, and kept beside others for a while.
+                let query = format!(
+                    "query Q{} {{ viewer {{ tasks(first: 3) {{ nodes {{ id title }} }} }} }}",
+                    dice.roll(1_000_000)
+                );
+                ask(&load, &person, &query, json!({})).await;
+            }
+            98 => {
+                if let Some(task) = tasks.last() {
+                    upload(&load, &person, task).await;
+                }
+            }
             _ => {
                 // The one before is dropped, as a browser tab is closed.
                 let mut opened = Socket::open(load.port).await;
@@ -199,6 +217,43 @@ async fn act(load: Arc<Load>, person: Person, number: u64) {
         }
     }
     drop(socket);
+}
+
+/// An event stream that is left after a moment.
+async fn follow_by_events(load: &Load, person: &Person) {
+    let bearer = format!("Bearer {}", person.token);
+    let headers =
+        [("content-type", "application/json"), ("accept", "text/event-stream"), ("authorization", bearer.as_str())];
+    let body = json!({ "query": "subscription { notificationEvents { cursor } }" }).to_string();
+    let events = load.client.events(Method::POST, "/graphql", &headers, body).await;
+    load.done.fetch_add(1, Ordering::Relaxed);
+    load.failed.fetch_add(u64::from(events.status != StatusCode::OK), Ordering::Relaxed);
+}
+
+async fn log_in_and_out(load: &Load, person: &Person) {
+    let log_in = "mutation($input: SessionCreateInput!) { sessionCreate(input: $input) { tokens { accessToken } userErrors { code } } }";
+    let input = json!({ "email": person.email, "password": "correct horse battery", "transport": "TOKENS" });
+    let opened = ask(load, person, log_in, json!({ "input": input })).await;
+    let another = Person { token: text(&opened, "/data/sessionCreate/tokens/accessToken"), ..person.clone() };
+    ask(load, &another, "mutation { sessionEnd { userErrors { code } } }", json!({})).await;
+}
+
+/// A file that goes with its task.
+async fn upload(load: &Load, person: &Person, task: &str) {
+    let bytes = b"Some notes of a soak.".as_slice();
+    let announce = "mutation($input: AttachmentUploadsCreateInput!) { attachmentUploadsCreate(input: $input) {
+        uploads { url headers { name value } attachment { id } } userErrors { message } } }";
+    let file = json!({ "fileName": "notes.txt", "contentType": "text/plain", "sizeBytes": bytes.len(), "sha256": hex(&sha256(bytes)) });
+    let made = ask(load, person, announce, json!({ "input": { "taskId": task, "files": [file] } })).await;
+    let upload = &made["data"]["attachmentUploadsCreate"]["uploads"][0];
+    // As many as a task may have are there: that is no failure.
+    if upload.is_null() {
+        return;
+    }
+    let put = support::uploads::put(upload, bytes).await;
+    load.failed.fetch_add(u64::from(!put.status.is_success()), Ordering::Relaxed);
+    let complete = "mutation($id: ID!) { attachmentUploadComplete(input: { id: $id }) { userErrors { message } } }";
+    ask(load, person, complete, json!({ "id": upload["attachment"]["id"] })).await;
 }
 
 async fn ask(load: &Load, person: &Person, query: &str, variables: Json) -> Json {

@@ -63,7 +63,7 @@ async function answers(person, client, mode) {
   check(`${mode}: a mutation is answered once and completed`, mutation.length === 1 && created, JSON.stringify(mutation));
   const refused = await within(all(client.iterate({ query: DOCUMENTS.events, variables: { after: '99999' } })), 15_000, 'a refusal');
   const code = refused[0]?.errors?.[0]?.extensions?.code;
-  check(`${mode}: what a resolver refuses is an answer with its code`, refused.length === 1 && code === 'BAD_REQUEST', JSON.stringify(refused));
+  check(`${mode}: what a resolver refuses is an answer with its code`, refused.length === 1 && code === 'CURSOR_EXPIRED', JSON.stringify(refused));
 }
 
 async function follows(person, client, mode, after) {

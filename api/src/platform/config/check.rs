@@ -175,8 +175,8 @@ impl Config {
     }
 }
 
-/// Whether only this machine is reached under this name or address.
-fn is_this_machine(host: &str) -> bool {
+/// Whether only this machine is reached under this name or address, an IPv6 one in brackets or without.
+pub fn is_this_machine(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     address.map_or(host == "localhost" || host.ends_with(".localhost"), |ip| ip.is_loopback())
 }

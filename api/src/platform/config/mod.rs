@@ -21,6 +21,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use self::value::Value;
 pub use self::{
+    check::is_this_machine,
     declare::{Setting, SettingsOf},
     keys::jwt_keys,
     reference::reference,

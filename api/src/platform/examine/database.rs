@@ -16,7 +16,7 @@ use tokio::time::timeout;
 use super::{Finding, PATIENCE};
 use crate::platform::{
     clock::{Clock, Instant},
-    config::Config,
+    config::{Config, is_this_machine},
     db,
     migrations::Standing,
 };
@@ -70,7 +70,7 @@ pub async fn database(config: &Config, clock: &Clock) -> Vec<Finding> {
 async fn postgres(config: &Config, clock: &Clock, options: PgConnectOptions) -> Vec<Finding> {
     let place = format!("{}:{}/{}", options.get_host(), options.get_port(), options.get_database().unwrap_or_default());
     let encrypts = matches!(options.get_ssl_mode(), PgSslMode::Require | PgSslMode::VerifyCa | PgSslMode::VerifyFull);
-    let far = !matches!(options.get_host(), "localhost" | "127.0.0.1" | "::1") && options.get_socket().is_none();
+    let far = !is_this_machine(options.get_host()) && options.get_socket().is_none();
     let looked = async {
         // What lies between may refuse what the server asks for.
         let options = db::as_a_reader(db::as_the_server(options, config));

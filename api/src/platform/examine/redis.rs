@@ -2,10 +2,17 @@
 
 use futures_util::StreamExt;
 use redis::{Client, ErrorKind, RedisError, Script, aio::MultiplexedConnection};
+use secrecy::ExposeSecret;
 use tokio::time::timeout;
+use url::Url;
 
 use super::{Finding, PATIENCE};
-use crate::platform::{config::Config, random::Random, remote, secret::hex};
+use crate::platform::{
+    config::{Config, is_this_machine},
+    random::Random,
+    remote,
+    secret::hex,
+};
 
 /// What counters and scripts need.
 const OLDEST: u32 = 6;
@@ -37,14 +44,28 @@ pub async fn redis(config: &Config, random: &Random) -> Vec<Finding> {
         Err(problem) => return vec![Finding::fail("redis: REDIS_URL cannot be used", problem)],
     };
     let channel = format!("{}:doctor:{}", config.shared.redis_prefix, hex(&random.bytes::<8>()));
-    match timeout(PATIENCE, look(&client, &channel)).await {
+    let mut found = match timeout(PATIENCE, look(&client, &channel)).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => vec![broken(&error)],
         Err(_) => vec![Finding::fail(
             format!("redis: it did not answer within {} s", PATIENCE.as_secs()),
             "look at host and port of REDIS_URL, and at what lies between",
         )],
-    }
+    };
+    found.extend(underway(url.expose_secret()));
+    found
+}
+
+/// Whether what is said to it, the password first of all, can be read on the way there. None: it cannot.
+fn underway(url: &str) -> Option<Finding> {
+    let url = Url::parse(url).ok().filter(|url| url.scheme() == "redis")?;
+    let far = url.host_str().is_some_and(|host| !is_this_machine(host));
+    far.then(|| {
+        Finding::warn(
+            "redis: the connection is not encrypted",
+            "use rediss://…, unless the network between is yours alone",
+        )
+    })
 }
 
 async fn look(client: &Client, channel: &str) -> Result<Vec<Finding>, RedisError> {
@@ -99,4 +120,20 @@ fn broken(error: &RedisError) -> Finding {
         _ => "start it, or mend host and port of REDIS_URL",
     };
     Finding::fail(format!("redis: it cannot be used ({})", error.category()), mend)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::platform::examine::Grade;
+
+    #[test]
+    fn what_can_be_read_underway_is_told() {
+        let told = |url| underway(url).map(|finding| finding.grade);
+        assert_eq!(told("redis://:password@redis.example.org:6379/0"), Some(Grade::Warn));
+        for fine in ["rediss://redis.example.org", "redis://127.0.0.1:6379", "redis://[::1]:6379", "redis://localhost"]
+        {
+            assert_eq!(told(fine), None, "{fine}");
+        }
+    }
 }
