@@ -1,4 +1,5 @@
-//! How long judging a document takes, whatever it is: bombs, deep ones, wide ones, and random ones, up to 15 kB.
+//! How long judging a document takes, whatever it is: bombs, deep ones, wide ones, and random ones, up to 15 kB. And what
+//! those that are kept take.
 
 use std::time::Instant;
 
@@ -7,11 +8,15 @@ use spacedly::{
     platform::viewer::{Caller, Origin},
     schema::Asked,
 };
-use support::{Database, Server};
+use support::{Database, Server, process::memory_kib};
 
 use crate::{percentile, verdict};
 
 const GOAL_MS: f64 = 20.0;
+/// How many of the largest documents are asked, each once: many more than are kept.
+const LARGEST: usize = 1_000;
+/// What those that are kept may take, in shares of DOCUMENT_CACHE_BYTES.
+const GOAL_KEPT: f64 = 1.5;
 
 pub async fn run(random: u64) -> bool {
     let server = Server::start_plain(Database::Sqlite, &[("LOG", "off"), ("DOCUMENT_CACHE_BYTES", "0")]).await;
@@ -20,14 +25,7 @@ pub async fn run(random: u64) -> bool {
     documents.extend((0..random).map(random_document));
     let (mut times, mut slowest) = (Vec::new(), (0.0, String::new()));
     for document in documents {
-        let origin = Origin {
-            ip: String::new(),
-            device: String::new(),
-            can_set_cookies: true,
-            refresh_cookie: None,
-            device_cookie: None,
-        };
-        let asked: Asked = serde_json::from_value(json!({ "query": document })).expect("a request");
+        let (asked, origin) = asked(&document);
         let began = Instant::now();
         let _ = edge.schema.prepare(asked, Caller(None), origin).await;
         let took = began.elapsed().as_secs_f64() * 1_000.0;
@@ -48,7 +46,48 @@ pub async fn run(random: u64) -> bool {
     );
     println!("guard: the slowest begins {:?}", slowest.1.chars().take(160).collect::<String>());
     server.finish().await;
+    keeps_little().await && met
+}
+
+fn asked(document: &str) -> (Asked, Origin) {
+    let asked = serde_json::from_value(json!({ "query": document })).expect("a request");
+    let nobody = Origin {
+        ip: String::new(),
+        device: String::new(),
+        can_set_cookies: true,
+        refresh_cookie: None,
+        device_cookie: None,
+    };
+    (asked, nobody)
+}
+
+/// Asks for the largest documents that may be, no two of them alike.
+async fn keeps_little() -> bool {
+    let budget = [("LOG", "off"), ("COST_BUDGET_ANONYMOUS", "1000000000")];
+    let server = Server::start_plain(Database::Sqlite, &budget).await;
+    let edge = server.app.edge(server.port, Default::default());
+    let most = server.app.platform.config.limits.document_cache as f64;
+    let before = memory_of_this_process();
+    for number in 0..LARGEST {
+        let fields = "id title status ".repeat(329);
+        let (asked, origin) = asked(&format!("query Q{number} {{ viewer {{ tasks {{ nodes {{ {fields} }} }} }} }}"));
+        assert!(edge.schema.prepare(asked, Caller(None), origin).await.is_ok(), "it may be asked for");
+    }
+    let grown = memory_of_this_process() - before;
+    let met = grown <= most * GOAL_KEPT;
+    println!(
+        "guard: n={LARGEST} of the largest documents, each once: {:.1} MB more, DOCUMENT_CACHE_BYTES is {:.0} MB, goal at most {GOAL_KEPT} times that: {}",
+        grown / 1e6,
+        most / 1e6,
+        verdict(met)
+    );
+    server.finish().await;
     met
+}
+
+/// What is resident, in bytes.
+fn memory_of_this_process() -> f64 {
+    memory_kib(std::process::id()) as f64 * 1_024.0
 }
 
 fn bombs() -> Vec<String> {
