@@ -73,6 +73,8 @@ fn settings(folder: &tempfile::TempDir, database: Option<String>) -> Vec<(&'stat
         ("REGISTER_LIMIT", "1000".into()),
         ("CODE_FAILURES", "1000".into()),
         ("UPLOAD_LIMIT", "1000000".into()),
+        // Full before memory is judged, for what was never asked before comes all the time.
+        ("DOCUMENT_CACHE_BYTES", "1000000".into()),
     ];
     settings.extend(database.map(|database| ("DATABASE_URL", database)));
     settings

@@ -574,7 +574,8 @@ async function readme() {
     same(told, [...new Set([...here, ...there, '1006'])].sort());
   });
   await check("every close code in the server's source is in README.md's table", () => {
-    const sent = textOf('../../api/src/http/socket.rs').matchAll(/\bClose\((\d{4})/g);
+    const source = ['socket', 'protocol'].map((file) => textOf(`../../api/src/http/${file}.rs`)).join('');
+    const sent = source.matchAll(/\bClose\((\d{4})/g);
     const codes = new Set([...sent].map(([, code]) => code));
     if (codes.size === 0) throw new Got('none: they are written in another way now');
     same([...codes].filter((code) => !told.includes(code)), []);

@@ -278,10 +278,12 @@ async fn told_when_it_was_lost(
     for place in followed {
         assert_eq!(refuses(&client, ada, place).await.as_deref(), Some("CURSOR_EXPIRED"), "{place:?}");
     }
-    for place in places(&client, ada).await {
-        assert_eq!(refuses(&client, ada, &place).await, None, "{place:?}");
+    let lived = places(&client, ada).await;
+    for place in &lived {
+        assert_eq!(refuses(&client, ada, place).await, None, "{place:?}");
     }
     assert!(server.terminate());
+    restored_once_more(database, backup, ada, later + TimeDelta::minutes(1), &lived).await;
     // What falls due after the loss goes out as ever, and the next digest too.
     let server = Process::start(&machine.settings_at(ada.at(18) + TimeDelta::seconds(1)));
     let client = Client::new(&server.address);
@@ -291,6 +293,19 @@ async fn told_when_it_was_lost(
     assert_eq!(mails(&client, "Reminder").await.len(), 1, "no other was sent by this machine");
     assert_eq!(mails(&client, "Good Morning!").await, [], "the day is settled");
     assert_eq!(mails(&client, "Overdue").await, [], "what was overdue then is only shown");
+    assert!(server.terminate());
+}
+
+/// A second life of the same backup gives out the numbers of the first one again.
+async fn restored_once_more(database: Database, backup: &Path, ada: &Ada, at: DateTime<Utc>, lived: &[(&str, Json)]) {
+    let machine = restore(database, backup).await;
+    let lost_at = (at - TimeDelta::minutes(1)).to_rfc3339();
+    assert!(machine.run(machine.settings_at(at), &["restored", "--lost-at", &lost_at]).status.success());
+    let server = Process::start(&machine.settings_at(at));
+    let client = Client::new(&server.address);
+    for place in lived {
+        assert_eq!(refuses(&client, ada, place).await.as_deref(), Some("CURSOR_EXPIRED"), "{place:?}");
+    }
     assert!(server.terminate());
 }
 

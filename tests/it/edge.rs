@@ -43,6 +43,12 @@ both! {
         for (site, mode) in [("cross-site", "cors"), ("same-origin", "cors"), ("same-origin", "navigate"), ("none", "navigate")] {
             assert_eq!(ask(site, mode).await, StatusCode::OK, "{site} {mode}");
         }
+        // By CORS, for whose answers browsers look at who may read them.
+        for (origin, status) in [("http://localhost:8080", StatusCode::OK), ("https://evil.example", StatusCode::FORBIDDEN)] {
+            let headers = [("sec-fetch-site", "cross-site"), ("sec-fetch-mode", "cors"), ("origin", origin)];
+            let answer = server.client.send(Method::GET, "/graphql?query=%7B__typename%7D", &headers, "").await;
+            assert_eq!((answer.status, answer.header("ratelimit").is_empty()), (status, status != StatusCode::OK), "{origin}");
+        }
     }
 
     async fn the_page_of_another_site_cannot_spend_an_export(server, "EXPORT_LIMIT" = "3") {

@@ -141,6 +141,10 @@ const ROWS: &[(&str, Option<&str>, &str)] = &[
     ("PAGE_DEFAULT", Some("101"), "PAGE_DEFAULT cannot be more than PAGE_LIMIT"),
     ("IMAGE_QUALITY", Some("0"), "IMAGE_QUALITY must be 1 to 100"),
     ("IMAGE_QUALITY", Some("101"), "IMAGE_QUALITY must be 1 to 100"),
+    ("LOGIN_WINDOW", Some("299s"), "LOGIN_WINDOW must be at least 5m"),
+    ("CODE_WINDOW", Some("299s"), "CODE_WINDOW must be at least 5m"),
+    ("CHALLENGE_WINDOW", Some("299s"), "CHALLENGE_WINDOW must be at least 5m"),
+    ("FORGOT_WINDOW", Some("299s"), "FORGOT_WINDOW must be at least 5m"),
     ("CODE_TRIES", Some("21"), "CODE_TRIES can be 20 at most"),
     ("CODE_FAILURES", Some("101"), "CODE_FAILURES can be 100 at most"),
     ("LOGIN_FAILURES", Some("101"), "LOGIN_FAILURES can be 100 at most"),
@@ -170,6 +174,8 @@ const AT_LEAST_ONE: &[&str] = &[
     "IMAGE_HEIGHT",
     "THUMBNAIL_SIZE",
     "SOCKETS_PER_ADDRESS",
+    "UPLOAD_RATE",
+    "CODE_TRIES",
 ];
 const WINDOWS: &[&str] = &[
     "LOGIN_WINDOW",
@@ -196,6 +202,10 @@ const TIMES: &[&str] = &[
     "S3_TIMEOUT",
     "OIDC_TIMEOUT",
     "STORAGE_SWEEP",
+    "HEALTH_TIMEOUT",
+    "OTLP_EVERY",
+    "CODE_LIFETIME",
+    "RESET_LIFETIME",
     "ACCESS_TOKEN_LIFETIME",
 ];
 

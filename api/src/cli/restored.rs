@@ -57,8 +57,9 @@ async fn settle(platform: &Platform, lost_at: Instant) -> Result<Settled, Fault>
             // Files that came after the backup are in the bucket still, and this database knows none of them.
             attachments::put_off_sweep(&parts, &tx, SWEEP_AFTER).await?;
             // Events that were told after the backup are not known, and their numbers are given out again.
-            begin_era(&tx, "notification_counters", "unread").await?;
-            begin_era(&tx, "storage_counters", "used_bytes").await?;
+            let now = parts.clock.now();
+            begin_era(&tx, now, "notification_counters", "unread").await?;
+            begin_era(&tx, now, "storage_counters", "used_bytes").await?;
             Ok(settled)
         })
         .await

@@ -25,10 +25,17 @@ pub(super) async fn asked(edge: &Edge, request: Request, caller: Caller, origin:
         if *request.method() == Method::GET { asked_by_get(&request) } else { asked_by_post(edge, request).await };
     match asked {
         Ok(asked) => Ok(asked),
-        Err(stop) => Err(match edge.schema.charge(caller, origin).await {
-            Ok(bill) => stop.at(bill),
-            Err(broke) => refusal(broke, Media::Response),
-        }),
+        // Nothing of it was read; and the page of any site could send one, at the expense of this address.
+        Err(stop) if stop.status == StatusCode::UNSUPPORTED_MEDIA_TYPE => Err(stop),
+        Err(stop) => Err(charged(edge, stop, caller, origin).await),
+    }
+}
+
+/// What was read and is no request, with what it cost.
+pub(super) async fn charged(edge: &Edge, stop: Stop, caller: Caller, origin: &Origin) -> Stop {
+    match edge.schema.charge(caller, origin).await {
+        Ok(bill) => stop.at(bill),
+        Err(broke) => refusal(broke, Media::Response),
     }
 }
 

@@ -129,7 +129,7 @@ async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Out
         Method::POST => false,
         _ => return Err(Stop::new(StatusCode::METHOD_NOT_ALLOWED, "Use POST, or GET for what changes nothing.")),
     };
-    if by_get && comes_from_elsewhere(request.headers()) {
+    if by_get && (comes_from_elsewhere(request.headers()) || !may_read(edge, &request)) {
         return Err(Stop::new(StatusCode::FORBIDDEN, "The page of another site may ask by CORS alone."));
     }
     let opening = accepts.events.then(|| Opening::of(edge, &request));
@@ -174,6 +174,12 @@ async fn run(edge: &Arc<Edge>, request: Request, accepts: Accepts) -> Result<Out
 pub(super) fn comes_from_elsewhere(headers: &HeaderMap) -> bool {
     let of = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     matches!(of("sec-fetch-site"), "cross-site" | "same-site") && of("sec-fetch-mode") != "cors"
+}
+
+/// Whether a browser lets the page that asks read the answer. Else all it could do is spend the points of this address.
+/// (What comes by POST as JSON was asked for before, by CORS.)
+fn may_read(edge: &Edge, request: &Request) -> bool {
+    !request.headers().contains_key("sec-fetch-site") || caller::origin_is_allowed(edge, request)
 }
 
 pub(super) fn refusal(refused: Refused, media: Media) -> Stop {

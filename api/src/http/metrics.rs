@@ -124,7 +124,7 @@ fn outcome_of(status: StatusCode) -> &'static str {
 
 /// What came of an operation in one word: `ok`, or the code of its gravest error. Codes that are not known here are one.
 pub(super) fn outcome(errors: &[ServerError]) -> &'static str {
-    const KNOWN: [&str; 11] = [
+    const KNOWN: [&str; 13] = [
         "INTERNAL",
         "UNAVAILABLE",
         "RATE_LIMITED",
@@ -134,6 +134,8 @@ pub(super) fn outcome(errors: &[ServerError]) -> &'static str {
         "QUERY_TOO_COMPLEX",
         "IDEMPOTENCY_MISMATCH",
         "BAD_REQUEST",
+        "CURSOR_EXPIRED",
+        "DOCUMENT_NOT_TRUSTED",
         "PERSISTED_QUERY_NOT_FOUND",
         "PERSISTED_QUERY_NOT_SUPPORTED",
     ];

@@ -20,6 +20,7 @@ mod operations;
 mod pace;
 mod parts;
 mod places;
+mod protocol;
 mod socket;
 mod sse;
 mod unread;

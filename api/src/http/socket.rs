@@ -8,7 +8,7 @@ use entity::SessionId;
 use futures_util::{SinkExt, StreamExt};
 use poem::{
     FromRequest, IntoResponse, Request, RequestBody, Response,
-    http::{HeaderMap, StatusCode, header},
+    http::{StatusCode, header},
     web::websocket::{CloseCode, Message, WebSocket, WebSocketConfig, WebSocketStream},
 };
 use serde_json::{Map, Value as Json};
@@ -26,6 +26,7 @@ use super::{
     metrics,
     operations::{Operations, Step, answers},
     places::{Holder, Place},
+    protocol::{Close, PROTOCOL, envelope, has_object, offers_protocol, subscribe},
     watch::{self, Over},
 };
 use crate::{
@@ -37,15 +38,11 @@ use crate::{
     schema::{Asked, Refused},
 };
 
-const PROTOCOL: &str = "graphql-transport-ws";
 /// Bytes that a quiet socket keeps for reading, enough for what clients of subscriptions say; it grows with a longer
 /// message. The library's own default is 128 KiB.
 const READ_BUFFER: usize = 1_024;
 /// How long the other end may take to say goodbye.
 const FAREWELL: Duration = Duration::from_secs(1);
-
-/// Why a socket is closed.
-struct Close(u16, &'static str);
 
 /// Takes a WebSocket. A browser page of an origin that is not allowed is refused at the handshake.
 pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
@@ -100,11 +97,6 @@ pub(super) async fn accept(edge: Arc<Edge>, request: Request) -> Response {
             serve.instrument(span)
         })
         .into_response()
-}
-
-fn offers_protocol(headers: &HeaderMap) -> bool {
-    let offers = headers.get_all(header::SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
-    offers.flat_map(|value| value.split(',')).any(|offer| offer.trim() == PROTOCOL)
 }
 
 /// What the handshake told.
@@ -360,11 +352,6 @@ impl Connection {
     }
 }
 
-/// Whether a message's payload is absent, null or an object.
-fn has_object(message: &Map<String, Json>) -> bool {
-    message.get("payload").is_none_or(|payload| payload.is_null() || payload.is_object())
-}
-
 /// Who opens a socket, by the token of `connection_init` or else by the cookie.
 async fn identify(
     edge: &Edge,
@@ -387,42 +374,4 @@ async fn identify(
             Err(Close(1011, "Internal error"))
         }
     }
-}
-
-/// The id and the request of a `subscribe` message.
-fn subscribe(mut message: Map<String, Json>) -> Result<(String, Asked), Close> {
-    let invalid = |reason| Close(4400, reason);
-    let id = match message.remove("id") {
-        Some(Json::String(id)) if id.len() > 256 => {
-            return Err(invalid("Invalid message: an id has at most 256 bytes"));
-        }
-        Some(Json::String(id)) if !id.is_empty() => id,
-        _ => return Err(invalid("Invalid message: subscribe needs an id")),
-    };
-    let Some(payload @ Json::Object(_)) = message.remove("payload") else {
-        return Err(invalid("Invalid message: the payload must be an object"));
-    };
-    let asked: Option<Asked> = serde_json::from_value(payload).ok();
-    let asked = asked.filter(Asked::names_a_document);
-    asked.map(|asked| (id, asked)).ok_or_else(|| invalid("Invalid message: the payload must be a GraphQL request"))
-}
-
-/// A message of the protocol around a payload that is JSON already.
-fn envelope(id: Option<&str>, kind: &str, payload: &[u8]) -> Message {
-    let mut json = Vec::with_capacity(payload.len() + 64);
-    json.push(b'{');
-    if let Some(id) = id {
-        json.extend_from_slice(b"\"id\":");
-        crate::platform::walk::json_string(id, &mut json);
-        json.push(b',');
-    }
-    json.extend_from_slice(b"\"type\":\"");
-    json.extend_from_slice(kind.as_bytes());
-    json.push(b'"');
-    if !payload.is_empty() {
-        json.extend_from_slice(b",\"payload\":");
-        json.extend_from_slice(payload);
-    }
-    json.push(b'}');
-    Message::Text(String::from_utf8_lossy(&json).into_owned())
 }

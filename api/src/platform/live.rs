@@ -3,16 +3,17 @@
 //! a poll looks in any case.
 
 use futures_util::{Stream, stream};
-use sea_orm::{ConnectionTrait, DbErr};
+use sea_orm::{ConnectionTrait, DatabaseBackend, DbErr};
 
-use super::{Platform, bus::PersonHints, db::Tx, error::Fault, scalars::Cursor};
+use super::{Platform, bus::PersonHints, clock::Instant, db::Tx, error::Fault, scalars::Cursor};
 
 /// Items with the number of the last one; the number that was asked from when there are none.
 pub type Batch<T> = (i64, Vec<T>);
 
 /// How many numbers an era has. A database that comes from a backup begins a new one: numbers that were given out after
-/// the backup are given out again else, and whoever has one of the first would pass over as many of the second.
-const ERA: i64 = 1 << 40;
+/// the backup are given out again else, and whoever has one of the first would pass over as many of the second. An era
+/// is numbered by the second in which it begins, so that two lives of one backup differ too; the first is 0.
+const ERA: i64 = 1 << 31;
 
 /// The number that a cursor of a stream stands for, whose newest one is `last`.
 ///
@@ -33,13 +34,21 @@ pub fn number_of(cursor: &Cursor, last: i64, stream: &'static str) -> Result<i64
 ///
 /// # Errors
 /// When the database fails.
-pub async fn begin_era(tx: &Tx, counters: &'static str, rest: &'static str) -> Result<(), DbErr> {
+pub async fn begin_era(tx: &Tx, now: Instant, counters: &'static str, rest: &'static str) -> Result<(), DbErr> {
+    if tx.get_database_backend() == DatabaseBackend::Postgres {
+        // Every person's row: it takes as long as it takes.
+        tx.execute_unprepared("SET LOCAL statement_timeout = 0").await?;
+    }
     let missing = format!(
         "INSERT INTO {counters} (user_id, last_seq, {rest}) SELECT id, 0, 0 FROM users \
          WHERE NOT EXISTS (SELECT 1 FROM {counters} WHERE user_id = users.id)"
     );
     tx.execute_unprepared(&missing).await?;
-    tx.execute_unprepared(&format!("UPDATE {counters} SET last_seq = (last_seq / {ERA} + 1) * {ERA}")).await.map(drop)
+    let era = now.timestamp();
+    let begin = format!(
+        "UPDATE {counters} SET last_seq = {ERA} * CASE WHEN last_seq / {ERA} < {era} THEN {era} ELSE last_seq / {ERA} + 1 END"
+    );
+    tx.execute_unprepared(&begin).await.map(drop)
 }
 
 struct Reader<T, F> {

@@ -79,7 +79,11 @@ fn make(folder: &Path, path: &Path, random: &Random) -> io::Result<Vec<u8>> {
     file.write_all(&secret)?;
     file.as_file().sync_all()?;
     match file.persist_noclobber(path) {
-        Ok(_) => File::open(folder)?.sync_all().map(|()| secret),
+        Ok(_) => {
+            // Not every file system does this with a folder; the secret is there in any case.
+            let _ = File::open(folder).and_then(|folder| folder.sync_all());
+            Ok(secret)
+        }
         Err(lost) if lost.error.kind() == io::ErrorKind::AlreadyExists => fs::read(path),
         Err(failed) => Err(failed.error),
     }

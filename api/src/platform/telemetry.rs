@@ -36,7 +36,8 @@ pub fn start(config: &Config) -> Result<(), String> {
 /// When it is not a filter; in words for an operator.
 pub fn filter(log: &str) -> Result<impl Layer<Registry> + use<>, String> {
     let asked = EnvFilter::try_new(log).map_err(|e| format!("LOG is not a filter: {e}"))?;
-    Ok(asked.and_then(filter_fn(may_be_told)))
+    // The filter of LOG last: what it never wants is then not asked about again.
+    Ok(filter_fn(may_be_told).and_then(asked))
 }
 
 /// Libraries tell no more than warnings: below that some of them tell what they send, and with it passwords, mails and

@@ -17,7 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     super::{
         Edge,
-        asked::asked,
+        asked::{asked, charged},
         caller::{self, Identified},
         edge::Operation,
         graphql::{Media, Stop, kind_of, refusal, stop_for},
@@ -128,7 +128,10 @@ pub(super) async fn operate(edge: &Arc<Edge>, request: Request, token: Option<&s
     let origin = Origin { refresh_cookie: None, ..caller::origin(edge, &request, false) };
     let caller = Caller(Some(identified.viewer));
     let asked = asked(edge, request, caller, &origin).await?;
-    let id = id_of(&asked)?;
+    let id = match id_of(&asked) {
+        Ok(id) => id,
+        Err(stop) => return Err(charged(edge, stop, caller, &origin).await),
+    };
     // The answers come on the stream, so that the status of this one can tell.
     let refused = |refused| refusal(refused, Media::Response);
     let ready = edge.schema.prepare(asked, caller, origin).await.map_err(refused)?;

@@ -32,6 +32,8 @@ impl Config {
             ("SOCKETS_PER_ADDRESS", self.sockets.per_address as u64),
             ("COST_BUDGET", self.budget.person),
             ("COST_BUDGET_ANONYMOUS", self.budget.anonymous),
+            ("UPLOAD_RATE", self.storage.upload_rate),
+            ("CODE_TRIES", u64::try_from(self.accounts.code_tries).unwrap_or_default()),
         ] {
             if number == 0 {
                 problems.push(format!("{name} must be at least 1"));
@@ -102,6 +104,10 @@ impl Config {
             ("S3_TIMEOUT", self.storage.timeout),
             ("OIDC_TIMEOUT", self.oidc.timeout),
             ("STORAGE_SWEEP", self.storage.sweep_every),
+            ("HEALTH_TIMEOUT", self.operations.health_timeout),
+            ("OTLP_EVERY", self.watching.otlp_every),
+            ("CODE_LIFETIME", self.accounts.code_lifetime),
+            ("RESET_LIFETIME", self.accounts.reset_lifetime),
             ("ACCESS_TOKEN_LIFETIME", self.security.access_token_lifetime),
         ] {
             if time.is_zero() {

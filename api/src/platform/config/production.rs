@@ -99,6 +99,16 @@ impl Config {
                 problems.push(format!("{name} can be {most} at most"));
             }
         }
+        for (name, window) in [
+            ("LOGIN_WINDOW", attempts.login_window),
+            ("CODE_WINDOW", attempts.code_window),
+            ("CHALLENGE_WINDOW", attempts.challenge_window),
+            ("FORGOT_WINDOW", attempts.forgot_window),
+        ] {
+            if window < 5 * MINUTE {
+                problems.push(format!("{name} must be at least 5m"));
+            }
+        }
         for (name, time, most, words) in [
             ("ACCESS_TOKEN_LIFETIME", security.access_token_lifetime, 24 * HOUR, "24h"),
             ("SESSION_CACHE", security.session_cache, MINUTE, "1m"),

@@ -62,9 +62,9 @@ settings! {
         DATABASE_WRITERS => writers: u32 = "8";
         /// How long to wait for a free connection.
         DATABASE_ACQUIRE_TIMEOUT => acquire_timeout: Duration = "5s";
-        /// PostgreSQL: how long a statement may take.
+        /// PostgreSQL: how long a statement may take; 0s: without end.
         DATABASE_STATEMENT_TIMEOUT => statement_timeout: Duration = "10s";
-        /// PostgreSQL: how long a statement may wait for a lock.
+        /// PostgreSQL: how long a statement may wait for a lock; 0s: without end.
         DATABASE_LOCK_TIMEOUT => lock_timeout: Duration = "2s";
     }
     /// Keys and tokens.
@@ -75,7 +75,7 @@ settings! {
         JWT_KEYS => jwt_keys: Option<SecretString> = "";
         /// The `aud` of access tokens.
         JWT_AUDIENCE => jwt_audience: String = "spacedly";
-        /// How long an access token is good for.
+        /// How long an access token is good for; in production 24h at most.
         ACCESS_TOKEN_LIFETIME => access_token_lifetime: Duration = "15m";
         /// How long a session lives between two refreshes.
         SESSION_IDLE_LIFETIME => session_idle_lifetime: Duration = "7d";
@@ -91,7 +91,7 @@ settings! {
         SESSION_TOUCH => session_touch: Duration = "5m";
         /// How long ago the last login may be for what needs a fresh one: password, address, second factor, deletion.
         AUTHENTICATION_FRESH => authentication_fresh: Duration = "15m";
-        /// For how long an instance may believe that a session is alive without looking.
+        /// For how long an instance may believe that a session is alive without looking; in production 1m at most.
         SESSION_CACHE => session_cache: Duration = "5s";
         /// Domain attribute of cookies. Empty: the API's own host only.
         COOKIE_DOMAIN => cookie_domain: Option<String> = "";
@@ -110,22 +110,22 @@ settings! {
     }
     /// Accounts.
     accounts: Accounts {
-        /// How long a mailed code is good for.
+        /// How long a mailed code is good for; in production 1h at most.
         CODE_LIFETIME => code_lifetime: Duration = "5m";
         /// How long to wait before another code is mailed to the same address.
         CODE_COOLDOWN => code_cooldown: Duration = "60s";
-        /// Wrong codes after which a code is burned.
+        /// Wrong codes after which a code is burned; in production 20 at most.
         CODE_TRIES => code_tries: i32 = "5";
         /// How long the setting up of an authenticator app may take.
         SETUP_LIFETIME => setup_lifetime: Duration = "15m";
-        /// How long the link for a forgotten password is good for.
+        /// How long the link for a forgotten password is good for; in production 24h at most.
         RESET_LIFETIME => reset_lifetime: Duration = "1h";
         /// For how long a change of address can be undone from the old one.
         EMAIL_UNDO_LIFETIME => email_undo_lifetime: Duration = "24h";
         /// The zone of people who chose none, by its IANA name.
         DEFAULT_TIME_ZONE => default_time_zone: String = "UTC";
     }
-    /// How often something may be tried, by an address (IPv6: its /64) and by an account where one is named.
+    /// How often something may be tried, by an address (IPv6: its /64) and by an account where one is named. In production LOGIN_FAILURES, CODE_FAILURES, CHALLENGE_LIMIT and FORGOT_LIMIT are 100 at most, and their windows 5m at least.
     attempts: Attempts {
         /// Failed logins in a window.
         LOGIN_FAILURES => login_failures: u64 = "5";
