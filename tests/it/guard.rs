@@ -101,7 +101,6 @@ both! {
         around(ways, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count)), query()).await;
         let aliases = |count| (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>();
         around(ways, "aliases", 15, |count| format!("{{ {} }}", aliases(count)), gives(|count| each_alias(count, "Query"))).await;
-        around(ways, "directives", 50, |count| format!("query($y: Boolean = true) {{ {} }}", "__typename @include(if: $y) ".repeat(count)), query()).await;
         around(ways, "mutations", 5, |count| format!("mutation {{ {} }}", aliases(count)), |count, told| {
             // What may change something is not taken by GET, however small it is.
             let by_get = (Some(StatusCode::METHOD_NOT_ALLOWED), Some("BAD_REQUEST"));
@@ -114,6 +113,29 @@ both! {
             let rest = "__typename ".repeat(count - 20 * 95);
             format!("{{ {} {rest} }} fragment F on Query {{ {} }}", "...F ".repeat(20), "__typename ".repeat(95))
         }, query()).await;
+    }
+
+    async fn directives_are_counted_wherever_they_stand(server, "UPLOAD_LIMIT" = "1000") {
+        let ways = &mut Ways::of(server).await;
+        let (field, query) = ("__typename @skip(if: false) ", json!({ "__typename": "Query" }));
+        for (place, before, each, after, data) in [
+            ("fields", "{ ", field, "}", query.clone()),
+            ("fields below a field", "{ viewer { ", field, "} }", json!({ "viewer": { "__typename": "User" } })),
+            ("fields of an inline fragment", "{ ... { ", field, "} }", query.clone()),
+            ("fields of a fragment", "{ ...F } fragment F on Query { ", field, "}", query.clone()),
+            ("spreads", "{ ", "...F @include(if: true) ", "} fragment F on Query { __typename }", query.clone()),
+            ("inline fragments", "{ ", "... @include(if: true) { __typename } ", "}", query),
+            // None may stand there, but of those the library sees only whether one comes twice.
+            ("a variable", "query($n: Int ", "@a# ", ") { viewer { tasks(first: $n) { totalCount } } }", json!({ "viewer": { "tasks": { "totalCount": 0 } } })),
+        ] {
+            let all = |count| (0..count).map(|n| each.replace('#', &n.to_string())).collect::<String>();
+            around(ways, place, 50, |count| format!("{before}{}{after}", all(count)), gives(|_| data.clone())).await;
+        }
+        // Here it looks, and refuses them: one too many is not even shown to it.
+        for (place, before, after) in [("a query", "query ", "{ __typename }"), ("a mutation", "mutation ", "{ __typename }"), ("a fragment", "{ ...F } fragment F on Query ", "{ __typename }")] {
+            let document = |count| format!("{before}{}{after}", "@include(if: true) ".repeat(count));
+            around(ways, place, 50, document, |_, told| told.code() == Some("BAD_REQUEST")).await;
+        }
     }
 
     async fn the_fields_of_all_operations_are_counted_together(server) {
