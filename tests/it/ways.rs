@@ -57,6 +57,11 @@ impl Told {
         error.map(|error| error["extensions"]["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")))
     }
 
+    /// How many errors are told.
+    pub(crate) fn errors(&self) -> usize {
+        self.answer.get("errors").map_or(0, |errors| errors.as_array().expect("a list").len())
+    }
+
     /// What it ran to, where nothing went wrong.
     pub(crate) fn data(&self) -> Option<&Json> {
         self.answer.get("data").filter(|_| self.answer.get("errors").is_none())
