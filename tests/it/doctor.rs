@@ -142,7 +142,10 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
             vec![("SMTP_URL", format!("smtps://spacedly:hunter22@{closed}"))],
             vec!["FAIL mail: the mail server cannot be used"],
         ),
-        (vec![("S3_ENDPOINT", format!("http://{closed}"))], vec![PLAIN, "FAIL files: the S3 cannot be reached"]),
+        (
+            vec![("S3_ENDPOINT", format!("http://{closed}"))],
+            vec![PLAIN, "FAIL files: the S3 cannot be reached (Connection refused"],
+        ),
         (vec![("S3_SECRET_ACCESS_KEY", "wrong".into())], vec![PLAIN, "FAIL files: the S3 refuses our key"]),
         (
             vec![("S3_BUCKET", "another-bucket".into())],
@@ -152,7 +155,7 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
             vec![("S3_PUBLIC_ENDPOINT", format!("http://{closed}"))],
             vec![
                 PLAIN,
-                "FAIL files: browsers cannot reach the S3",
+                "FAIL files: browsers cannot reach the S3 (Connection refused",
                 "FAIL files: pages of http://localhost:8080 may not upload",
             ],
         ),
@@ -360,7 +363,10 @@ async fn a_whole_production_is_told_line_by_line() {
         [mail, "* time zones: *, * days old*", &format!("ok   DATA_DIR: * GB are free in {}", data.path().display())];
     let metrics = ["ok   metrics: /metrics asks for METRICS_TOKEN"];
 
-    let stranger = ["FAIL files: the S3 cannot be reached: start it, or mend S3_ENDPOINT"];
+    let stranger = [
+        "FAIL files: the S3 cannot be reached (invalid peer certificate: UnknownIssuer): start it, mend S3_ENDPOINT, or let \
+         SSL_CERT_FILE name the authority that it has its certificate from",
+    ];
     says(&unknown, &[&settings[..], &database, &hints, &stranger, &machine, &metrics].concat()).await;
     let no_bucket = [
         "warn files: there is no bucket spacedly-files yet: the server makes it when it starts, if its key has s3:CreateBucket; \
