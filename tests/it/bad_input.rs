@@ -1,12 +1,81 @@
 //! What a client can get wrong: each gets its code, nothing is stored, nothing is leaked, and the server goes on.
 
 use hyper::{Method, StatusCode};
-use support::{Json, both, json};
+use support::{
+    Json, Server, both, json,
+    uploads::{multipart, post},
+};
 
 /// What is wrong, the headers, the body, and the status and code that it gets.
 type WrongBody = (&'static str, Vec<(&'static str, &'static str)>, String, u16, &'static str);
 
+/// What a body may be long, as the product comes.
+const MEGABYTE: usize = 1_000_000;
+
+/// Requests whose bodies are exactly so long: with blanks, which mean nothing, and with something that is read.
+fn bodies_of(size: usize) -> [String; 2] {
+    let of = |padding: &dyn Fn(usize) -> String| {
+        let body = padding(size - padding(0).len());
+        assert_eq!(body.len(), size);
+        body
+    };
+    [
+        of(&|more| format!("{{\"query\": \"{{ __typename }}\"{}}}", " ".repeat(more))),
+        of(&|more| json!({ "query": "{ __typename }", "extensions": { "padding": "x".repeat(more) } }).to_string()),
+    ]
+}
+
+/// Posts a body of which nobody says how long it will be: its status, and what stands behind the head.
+async fn post_in_chunks(server: &Server, body: &str) -> (u16, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut open = tokio::net::TcpStream::connect(("127.0.0.1", server.port)).await.expect("connected");
+    let mut request = b"POST /graphql HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    for chunk in body.as_bytes().chunks(100_000) {
+        request.extend_from_slice(format!("{:x}\r\n", chunk.len()).as_bytes());
+        request.extend_from_slice(chunk);
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"0\r\n\r\n");
+    open.write_all(&request).await.expect("sent");
+    let mut answer = String::new();
+    open.read_to_string(&mut answer).await.expect("an answer");
+    let (head, rest) = answer.split_once("\r\n\r\n").expect("a head");
+    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+    (status.unwrap_or_else(|| panic!("{head}")), rest.to_owned())
+}
+
 both! {
+    async fn a_body_has_a_megabyte_and_no_more(server) {
+        let ada = server.person("Ada").await;
+        for (size, fits) in [(MEGABYTE - 1, true), (MEGABYTE, true), (MEGABYTE + 1, false)] {
+            let right = |what: &str, status: u16, answer: &str| {
+                let (wanted, says) = if fits { (200, r#""__typename":"Query""#) } else { (413, r#""code":"BAD_REQUEST""#) };
+                assert!(status == wanted && answer.contains(says) && answer.contains("\"data\"") == fits, "{what} of {size} bytes: {status} {answer}");
+            };
+            for body in bodies_of(size) {
+                for accept in ["application/json", "text/event-stream"] {
+                    let headers = [("content-type", "application/json"), ("accept", accept)];
+                    let answer = server.client.send(Method::POST, "/graphql", &headers, body.clone()).await;
+                    right(accept, answer.status.as_u16(), &answer.text());
+                }
+                let (status, answer) = post_in_chunks(server, &body).await;
+                right("chunks", status, &answer);
+            }
+            // Files come beside it: this is the length of what is asked, and of what says where they belong.
+            let [_, operations] = bodies_of(size);
+            let operations = serde_json::from_str(&operations).expect("JSON");
+            let nowhere = json!("x".repeat(size - 2));
+            for (what, operations, map) in [("operations", &operations, json!({})), ("a map", &json!({ "query": "{ __typename }" }), nowhere)] {
+                let answer = post(server, &ada, &[("graphql-require-preflight", "1")], multipart(operations, &map, &[])).await;
+                match what {
+                    // It leads nowhere, but it is read.
+                    "a map" if fits => assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{size}: {}", answer.text()),
+                    what => right(what, answer.status.as_u16(), &answer.text()),
+                }
+            }
+        }
+    }
+
     async fn every_wrong_request_gets_its_code_and_stores_nothing(server) {
         let (ada, eve) = (server.person("Ada").await, server.person("Eve").await);
         let hers = server.task(&eve, "Eve's secret plan").await;

@@ -2,12 +2,19 @@
 
 use chrono::TimeDelta;
 use hyper::{Method, StatusCode};
-use support::{Answer, Json, Person, Server, Two, both, json};
+use spacedly::platform::clock::Instant;
+use support::{Answer, Json, Person, Server, Two, both, json, redis::Redis, text, until};
 
 async fn post(server: &Server, person: Option<&Person>, query: &str, variables: Json) -> Answer {
     let bearer = person.map(|person| format!("Bearer {}", person.token));
+    let bearer = bearer.as_deref().map(|bearer| ("authorization", bearer));
+    post_with(server, bearer, query, variables).await
+}
+
+/// Posts as somebody who shows this header: an authorization, or where they are.
+async fn post_with(server: &Server, header: Option<(&str, &str)>, query: &str, variables: Json) -> Answer {
     let mut headers = vec![("content-type", "application/json"), ("accept", "application/graphql-response+json")];
-    headers.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+    headers.extend(header);
     let body = json!({ "query": query, "variables": variables }).to_string();
     server.client.send(Method::POST, "/graphql", &headers, body).await
 }
@@ -24,7 +31,68 @@ fn remaining(answer: &Answer) -> u64 {
     left.and_then(|left| left.parse().ok()).unwrap_or_else(|| panic!("{header}"))
 }
 
+/// After how many seconds all points are there again, by the header.
+fn resets_in(answer: &Answer) -> i64 {
+    let header = answer.header("ratelimit");
+    let seconds = header.strip_prefix("\"points\";r=").and_then(|rest| rest.split_once(";t="));
+    seconds.and_then(|(_, seconds)| seconds.parse().ok()).unwrap_or_else(|| panic!("{header}"))
+}
+
+/// A moment and another: something happened between them.
+type Between = [Instant; 2];
+
+/// Posts something, and says when.
+async fn post_and_look(server: &Server, person: &Person, query: &str) -> (Answer, Between) {
+    let before = server.clock.now();
+    let answer = post(server, Some(person), query, json!({})).await;
+    (answer, [before, server.clock.now()])
+}
+
+/// Whether an answer tells the end of the window that was opened by a request, to the second that headers have.
+fn tells_the_end(answer: &Answer, [asked, answered]: Between, [opened, or_by]: Between, window: TimeDelta) {
+    let (ends, or_at) = (opened + window, or_by + window);
+    // A header has whole seconds: whoever waits for so long is never too early.
+    let (least, most) = (ends - answered, or_at - asked + TimeDelta::seconds(1));
+    let told = TimeDelta::seconds(resets_in(answer));
+    assert!(least < told && told <= most, "{least} < {told} <= {most}");
+    if answer.status == StatusCode::OK {
+        let resets_at = text(&answer.json(), "/data/rateLimit/resetsAt");
+        let resets_at: Instant = resets_at.parse().expect("an instant");
+        // Redis counts milliseconds, and the clock goes on between paying and telling.
+        let a_bit = TimeDelta::milliseconds(1);
+        let (least, most) = (ends - a_bit, or_at + (answered - asked) + a_bit);
+        assert!(least <= resets_at && resets_at <= most, "{least} <= {resets_at} <= {most}");
+    }
+}
+
 both! {
+    async fn the_end_of_the_window_is_told_by_the_clock(server, "COST_BUDGET" = "3", "COST_WINDOW" = "90s") {
+        let ada = server.person("Ada").await;
+        let (query, window) = ("{ rateLimit { remaining resetsAt } }", TimeDelta::seconds(90));
+        let (first, opened) = post_and_look(server, &ada, query).await;
+        assert_eq!((remaining(&first), first.header("ratelimit-policy")), (2, "\"points\";q=3;w=90"));
+        tells_the_end(&first, opened, opened, window);
+        for left in [1, 0] {
+            server.advance(TimeDelta::seconds(30));
+            let (answer, when) = post_and_look(server, &ada, query).await;
+            assert_eq!(remaining(&answer), left);
+            tells_the_end(&answer, when, opened, window);
+        }
+        let (refused, when) = post_and_look(server, &ada, query).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS);
+        tells_the_end(&refused, when, opened, window);
+        let wait = resets_in(&refused);
+        assert_eq!((refused.header("retry-after"), &refused.json()["errors"][0]["extensions"]["retryAfter"]), (wait.to_string().as_str(), &json!(wait)));
+        server.advance(TimeDelta::seconds(wait - 15));
+        let (refused, when) = post_and_look(server, &ada, query).await;
+        assert_eq!(refused.status, StatusCode::TOO_MANY_REQUESTS, "not before its end");
+        tells_the_end(&refused, when, opened, window);
+        server.advance(TimeDelta::seconds(15));
+        let (again, reopened) = post_and_look(server, &ada, query).await;
+        assert_eq!((again.status, remaining(&again)), (StatusCode::OK, 2), "who waited for as long as was said is let in");
+        tells_the_end(&again, reopened, reopened, window);
+    }
+
     async fn a_request_costs_what_its_pages_may_hold(server) {
         let ada = server.person("Ada").await;
         let some = Some(&ada);
@@ -201,4 +269,80 @@ fn two_instances_count_together() {
         }
         two.finish().await;
     });
+}
+
+/// Cases that need two instances run on PostgreSQL with Redis: SQLite serves one process.
+mod on_two_instances {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn the_window_that_one_opened_ends_on_the_other() {
+        let two = Two::on_shared_redis(&[("COST_WINDOW", "90s")]).await;
+        let ada = two.a.person("Ada").await;
+        let (query, window) = ("{ rateLimit { remaining resetsAt } }", TimeDelta::seconds(90));
+        let (first, opened) = post_and_look(&two.a, &ada, query).await;
+        tells_the_end(&first, opened, opened, window);
+        for server in two.servers() {
+            server.advance(TimeDelta::seconds(30));
+            let (answer, when) = post_and_look(server, &ada, query).await;
+            tells_the_end(&answer, when, opened, window);
+        }
+        two.finish().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn an_address_is_counted_on_both() {
+        let two = Two::on_shared_redis(&[("COST_BUDGET_ANONYMOUS", "5"), ("TRUSTED_PROXIES", "1")]).await;
+        let ask = async |server: &Server, address: &str| {
+            post_with(server, Some(("x-forwarded-for", address)), "{ rateLimit { cost } }", json!({})).await
+        };
+        // The second are five of one network.
+        for addresses in [
+            ["198.51.100.7"; 5],
+            ["2001:db8:1:2::1", "2001:db8:1:2::2", "2001:db8:1:2:3::", "2001:db8:1:2::4", "2001:db8:1:2::5"],
+        ] {
+            let mut left = Vec::new();
+            for (address, server) in addresses.iter().zip(two.servers().into_iter().cycle()) {
+                left.push(remaining(&ask(server, address).await));
+            }
+            assert_eq!(left, [4, 3, 2, 1, 0]);
+            for server in two.servers() {
+                assert_eq!(ask(server, addresses[0]).await.status, StatusCode::TOO_MANY_REQUESTS, "{}", addresses[0]);
+            }
+        }
+        for (server, address) in two.servers().into_iter().zip(["198.51.100.8", "2001:db8:1:3::1"]) {
+            assert_eq!(remaining(&ask(server, address).await), 4, "{address} is another");
+        }
+        two.finish().await;
+    }
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+    async fn while_redis_is_away_each_counts_what_a_person_spends_by_itself() {
+        let mut redis = Redis::start();
+        let two = Two::start(&redis.url(), &[("COST_BUDGET", "6"), ("COST_WINDOW", "10m")]).await;
+        two.hear_each_other().await;
+        let ada = two.a.person("Ada").await;
+        let spend = async |server: &Server| post(server, Some(&ada), "{ rateLimit { cost } }", json!({})).await;
+        for left in [5, 4] {
+            assert_eq!(remaining(&spend(&two.a).await), left);
+        }
+        tokio::task::block_in_place(|| redis.stop());
+        for server in two.servers() {
+            for left in (0..6).rev() {
+                let answer = spend(server).await;
+                assert_eq!((answer.status, remaining(&answer)), (StatusCode::OK, left), "nobody waits for Redis");
+            }
+            assert_eq!(spend(server).await.status, StatusCode::TOO_MANY_REQUESTS, "limited still, each by itself");
+        }
+        tokio::task::block_in_place(|| redis.resume());
+        // It is empty now. Each asks it again after a while, and what one spends counts on the other.
+        for (server, left) in two.servers().into_iter().zip([5, 4]) {
+            let counted = until("Redis to be asked again", || async {
+                let left = remaining(&spend(server).await);
+                (left > 0).then_some(left)
+            });
+            assert_eq!(counted.await, left);
+        }
+        two.finish().await;
+    }
 }

@@ -9,7 +9,7 @@ use support::{
     Database, Server, postgres,
     process::{Script, binary},
     redis::Redis,
-    s3::S3,
+    s3::{Private, S3},
 };
 
 type Settings = Vec<(&'static str, String)>;
@@ -142,7 +142,10 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
             vec![("SMTP_URL", format!("smtps://spacedly:hunter22@{closed}"))],
             vec!["FAIL mail: the mail server cannot be used"],
         ),
-        (vec![("S3_ENDPOINT", format!("http://{closed}"))], vec![PLAIN, "FAIL files: the S3 cannot be reached"]),
+        (
+            vec![("S3_ENDPOINT", format!("http://{closed}"))],
+            vec![PLAIN, "FAIL files: the S3 cannot be reached (Connection refused"],
+        ),
         (vec![("S3_SECRET_ACCESS_KEY", "wrong".into())], vec![PLAIN, "FAIL files: the S3 refuses our key"]),
         (
             vec![("S3_BUCKET", "another-bucket".into())],
@@ -152,7 +155,7 @@ async fn every_part_is_looked_at_and_what_is_broken_is_named() {
             vec![("S3_PUBLIC_ENDPOINT", format!("http://{closed}"))],
             vec![
                 PLAIN,
-                "FAIL files: browsers cannot reach the S3",
+                "FAIL files: browsers cannot reach the S3 (Connection refused",
                 "FAIL files: pages of http://localhost:8080 may not upload",
             ],
         ),
@@ -283,5 +286,125 @@ async fn somebody_elses_s3_is_found_to_work_once_a_server_has_started() {
     })
     .await;
     finds(&settings, &[]).await;
+    assert!(server.terminate());
+}
+
+/// Whether a line is as it is written, with something else for each `*` (at the end it may be nothing).
+fn fits(line: &str, written: &str) -> bool {
+    let Some((before, after)) = written.split_once('*') else { return line == written };
+    let Some(rest) = line.strip_prefix(before) else { return false };
+    let next = after.split('*').next().unwrap_or_default();
+    match rest.find(next) {
+        _ if after.is_empty() => true,
+        None | Some(0) => false,
+        Some(at) => fits(&rest[at..], after),
+    }
+}
+
+/// Runs it: it says these lines and no other, and sums them up.
+async fn says(settings: &Settings, expected: &[&str]) {
+    let (well, mut lines) = doctor(settings).await;
+    for (name, secret) in settings.iter().filter(|(name, _)| matches!(*name, "METRICS_TOKEN" | "S3_SECRET_ACCESS_KEY"))
+    {
+        assert!(!lines.iter().any(|line| line.contains(secret.as_str())), "{name} is shown: {lines:#?}");
+    }
+    let sum = lines.pop().expect("a last line");
+    let different: Vec<_> = lines.iter().zip(expected).filter(|(line, written)| !fits(line, written)).collect();
+    assert!(different.is_empty() && lines.len() == expected.len(), "{different:#?} in {lines:#?}");
+    let count = |grade: &str| lines.iter().filter(|line| line.starts_with(grade)).count();
+    let (failing, doubtful, fine) = (count("FAIL "), count("warn "), count("ok   "));
+    assert_eq!(sum, format!("{failing} to mend, {doubtful} to look at, {fine} as they should be"));
+    assert_eq!((failing + doubtful + fine, well), (lines.len(), failing == 0), "{lines:#?}");
+}
+
+/// As an operator of a network of their own has it: each part behind an address of its own, TLS by their own authority.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_whole_production_is_told_line_by_line() {
+    let (folder, data) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("a folder"));
+    let (redis, s3) = (Redis::start(), Private::start(folder.path()));
+    let smtp = Script::start(&["smtp.mjs", "hunter22", &s3.file("cert.pem"), &s3.file("key.pem")]);
+    let url = postgres::cluster().database().await;
+    let unknown = changed(
+        &crate::production::good(data.path(), &url),
+        &[
+            ("REDIS_URL", &redis.url()),
+            ("SMTP_URL", &format!("smtps://spacedly:hunter22@127.0.0.1:{}", smtp.1["port"])),
+            ("S3_ENDPOINT", &s3.endpoint()),
+            ("METRICS_TOKEN", "1f3d5b7993c1f0b7a5e2d4868b0a7c9e"),
+        ],
+    );
+    let good = changed(&unknown, &[("SSL_CERT_FILE", &s3.file("ca.pem"))]);
+    let settings = ["ok   settings: none is missing, malformed or unsafe"];
+    let keys = "tokens are signed by a key derived from it, the push key is derived from it";
+    let database = [
+        "ok   addresses: the front end https://app.example.org may call with cookies",
+        "ok   proxies: the last 1 of X-Forwarded-For are believed",
+        &format!("ok   keys: SECRET_KEY is set, {keys}"),
+        &format!("ok   database: PostgreSQL * at {}", url.rsplit('@').next().expect("an address")),
+        "ok   database: each `serve` and each `worker` takes up to 16 connections; * of * are taken",
+        "ok   clock: this machine and the database agree",
+        &format!("ok   tables: all {} migrations are applied", Migrator::migrations().len()),
+    ];
+    let hints = [
+        "ok   redis: version * answers",
+        "ok   redis: scripts run, so that limits count on all instances together",
+        "ok   redis: what is published is heard",
+    ];
+    let files = [
+        "ok   files: put into spacedly-files and got from there",
+        "ok   files: a signed URL takes an upload",
+        "ok   files: pages of https://app.example.org may upload (CORS)",
+    ];
+    // It knows the authorities of the world alone: a certificate of another one is not taken for good.
+    let mail = "FAIL mail: the mail server cannot be used (Connection error: Connection error: invalid peer certificate: \
+                UnknownIssuer): look at host, port, user and password of SMTP_URL; smtps:// is for port 465, \
+                smtp://…?tls=required for 587";
+    let machine =
+        [mail, "* time zones: *, * days old*", &format!("ok   DATA_DIR: * GB are free in {}", data.path().display())];
+    let metrics = ["ok   metrics: /metrics asks for METRICS_TOKEN"];
+
+    let stranger = [
+        "FAIL files: the S3 cannot be reached (invalid peer certificate: UnknownIssuer): start it, mend S3_ENDPOINT, or let \
+         SSL_CERT_FILE name the authority that it has its certificate from",
+    ];
+    says(&unknown, &[&settings[..], &database, &hints, &stranger, &machine, &metrics].concat()).await;
+    let no_bucket = [
+        "warn files: there is no bucket spacedly-files yet: the server makes it when it starts, if its key has s3:CreateBucket; \
+         else make it and mend S3_BUCKET",
+    ];
+    says(&good, &[&settings[..], &database, &hints, &no_bucket, &machine, &metrics].concat()).await;
+    let server = support::process::Process::start(&good);
+    // The bucket is there a moment before its rules for browsers are.
+    support::until("the bucket and its rules", || async {
+        let (_, lines) = doctor(&good).await;
+        lines.iter().any(|line| fits(line, files[2])).then_some(())
+    })
+    .await;
+    says(&good, &[&settings[..], &database, &hints, &files, &machine, &metrics].concat()).await;
+
+    // What one process can do without, and should not in production.
+    let mut less = good.clone();
+    less.retain(|(name, _)| !matches!(*name, "REDIS_URL" | "METRICS_TOKEN"));
+    let alone = [
+        "warn redis: REDIS_URL is not set, so that several instances hear of each other late and count by themselves: \
+         set REDIS_URL if there is more than one instance",
+    ];
+    let unseen = [
+        "warn metrics: METRICS_TOKEN is not set, so that there are none, and no alarm is raised when reminders wait: \
+         make one with `openssl rand -hex 32`, and let whoever reads /metrics show it",
+    ];
+    says(&less, &[&settings[..], &database, &alone, &files, &machine, &unseen].concat()).await;
+
+    // What production does not start with is told beside the rest.
+    less.retain(|(name, _)| !matches!(*name, "SECRET_KEY" | "MAIL_FROM"));
+    let problems = [
+        "FAIL settings: SECRET_KEY is missing: make one with `openssl rand -hex 32` (ENVIRONMENT=production)",
+        "FAIL settings: MAIL_FROM must be an address of yours (ENVIRONMENT=production)",
+    ];
+    let mut kept = database;
+    let secret =
+        format!("ok   keys: SECRET_KEY is the one kept in {}, {keys}", data.path().join("secret.key").display());
+    kept[2] = &secret;
+    says(&less, &[&problems[..], &kept, &alone, &files, &machine, &unseen].concat()).await;
     assert!(server.terminate());
 }

@@ -2,8 +2,13 @@
 
 use aws_lc_rs::digest::{SHA256, digest};
 use hyper::{Method, StatusCode};
-use support::{Answer, Database, Json, Person, Server, both, json, run};
-use url::form_urlencoded;
+use support::{
+    Answer, Database, Json, Person, Server, both,
+    client::{REGISTER, VERIFY},
+    json, run,
+};
+
+use crate::ways::{WAYS, Way, Ways};
 
 fn hash(document: &str) -> String {
     digest(&SHA256, document.as_bytes()).as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
@@ -36,13 +41,25 @@ both! {
         let brought = post(server, Some(&ada), json!({ "query": NAME, "extensions": named(NAME) })).await;
         assert_eq!(brought.json()["data"]["viewer"]["name"], "Ada");
         assert_eq!(post(server, Some(&ada), by_hash.clone()).await.json()["data"]["viewer"]["name"], "Ada");
-        let url: String = form_urlencoded::Serializer::new(String::new()).append_pair("extensions", &named(NAME).to_string()).finish();
-        let bearer = format!("Bearer {}", ada.token);
-        let got = server.client.send(Method::GET, &format!("/graphql?{url}"), &[("authorization", &bearer)], "").await;
-        assert_eq!(got.json()["data"]["viewer"]["name"], "Ada", "by GET, which caches on the way may keep by its address");
-        let mut socket = server.socket(Some(&ada)).await;
-        socket.send(json!({ "id": "one", "type": "subscribe", "payload": by_hash })).await;
-        assert_eq!(socket.next().await["payload"]["data"]["viewer"]["name"], "Ada");
+    }
+
+    async fn a_persisted_query_is_brought_and_named_by_every_way(server, "UPLOAD_LIMIT" = "1000") {
+        let ways = &mut Ways::of(server).await;
+        for brings in WAYS {
+            let document = format!("{NAME} # by {brings:?}");
+            for told in ways.all(&json!({ "extensions": named(&document) })).await {
+                assert_eq!(told.code(), Some("PERSISTED_QUERY_NOT_FOUND"), "before {brings:?}: {told:?}");
+                assert_eq!(told.answer["errors"][0]["message"], "PersistedQueryNotFound", "Apollo's clients look for it");
+            }
+            let mut all = vec![ways.by(brings, &json!({ "query": document, "extensions": named(&document) })).await];
+            // By GET, too, which caches on the way may keep by its address.
+            all.extend(ways.all(&json!({ "extensions": named(&document) })).await);
+            for told in all {
+                assert_eq!(told.data(), Some(&json!({ "viewer": { "name": "Ada" } })), "brought by {brings:?}: {told:?}");
+            }
+            let other = ways.by(brings, &json!({ "query": "{ __typename }", "extensions": named(&document) })).await;
+            assert_eq!(other.code(), Some("BAD_REQUEST"), "{other:?}");
+        }
     }
 
     async fn what_one_brought_is_nobody_elses(server) {
@@ -125,47 +142,66 @@ both! {
 #[test]
 fn only_trusted_documents_run_where_it_is_so_wished() {
     let folder = tempfile::tempdir().expect("a folder");
+    let documents = [
+        (hash(NAME), NAME),
+        ("typename".to_owned(), "{ __typename }"),
+        // Somebody must come in to go by all ways.
+        ("register".to_owned(), REGISTER),
+        ("verify".to_owned(), VERIFY),
+    ];
+    let plain: serde_json::Map<String, Json> = documents.iter().map(|(id, text)| (id.clone(), json!(text))).collect();
+    let listed: Vec<Json> =
+        documents.iter().map(|(id, text)| json!({ "id": id, "name": "N", "type": "query", "body": text })).collect();
     let manifests = [
-        ("plain.json", json!({ hash(NAME): NAME, "typename": "{ __typename }" })),
-        (
-            "apollo.json",
-            json!({ "format": "apollo-persisted-query-manifest", "version": 1, "operations": [
-                { "id": hash(NAME), "name": "Name", "type": "query", "body": NAME },
-                { "id": "typename", "name": "T", "type": "query", "body": "{ __typename }" }] }),
-        ),
+        ("plain.json", Json::Object(plain)),
+        ("apollo.json", json!({ "format": "apollo-persisted-query-manifest", "version": 1, "operations": listed })),
     ];
     for (name, manifest) in manifests {
         let path = folder.path().join(name);
         std::fs::write(&path, manifest.to_string()).expect("written");
         let path: &'static str = path.display().to_string().leak();
+        let settings = [("TRUSTED_DOCUMENTS", path), ("TRUSTED_DOCUMENTS_ONLY", "true"), ("UPLOAD_LIMIT", "1000")];
         for database in [Database::Sqlite, Database::Postgres] {
-            run(database, &[("TRUSTED_DOCUMENTS", path), ("TRUSTED_DOCUMENTS_ONLY", "true")], |server| {
-                Box::pin(async move {
-                    for by in [json!({ "documentId": "typename" }), json!({ "query": "{ __typename }" })] {
-                        assert_eq!(post(server, None, by).await.json()["data"]["__typename"], "Query");
-                    }
-                    for by in [
-                        json!({ "documentId": format!("sha256:{}", hash(NAME)) }),
-                        json!({ "extensions": named(NAME) }),
-                    ] {
-                        assert_eq!(post(server, None, by).await.json()["data"], json!({ "viewer": null }));
-                    }
-                    assert_eq!(
-                        code(&post(server, None, json!({ "documentId": "other" })).await),
-                        "PERSISTED_QUERY_NOT_FOUND"
-                    );
-                    for other in [
-                        json!({ "query": "{ rateLimit { cost } }" }),
-                        json!({ "query": "{ rateLimit { cost } }", "extensions": named("{ rateLimit { cost } }") }),
-                    ] {
-                        let refused = post(server, None, other).await;
-                        assert_eq!(
-                            (refused.status, code(&refused).as_str()),
-                            (StatusCode::BAD_REQUEST, "DOCUMENT_NOT_TRUSTED")
-                        );
-                    }
-                })
-            });
+            run(database, &settings, |server| Box::pin(only_trusted_documents_run(server)));
         }
     }
+}
+
+async fn only_trusted_documents_run(server: &Server) {
+    let ways = &mut Ways::of(server).await;
+    let (typename, name) = (json!({ "__typename": "Query" }), json!({ "viewer": { "name": "Ada" } }));
+    let other = "{ rateLimit { cost } }";
+    for (asked, data) in [
+        (json!({ "documentId": "typename" }), &typename),
+        (json!({ "query": "{ __typename }" }), &typename),
+        (json!({ "documentId": format!("sha256:{}", hash(NAME)) }), &name),
+        (json!({ "extensions": named(NAME) }), &name),
+        // What is named runs, and not what is sent beside it.
+        (json!({ "documentId": "typename", "query": other }), &typename),
+        (json!({ "query": other, "extensions": named(NAME) }), &name),
+    ] {
+        for told in ways.all(&asked).await {
+            assert_eq!(told.data(), Some(data), "{asked}: {told:?}");
+        }
+    }
+    for (asked, code) in [
+        (json!({ "query": other }), "DOCUMENT_NOT_TRUSTED"),
+        (json!({ "query": format!("{NAME} ") }), "DOCUMENT_NOT_TRUSTED"),
+        (json!({ "query": other, "extensions": named(other) }), "DOCUMENT_NOT_TRUSTED"),
+        (json!({ "query": "mutation { __typename }" }), "DOCUMENT_NOT_TRUSTED"),
+        (json!({ "query": "subscription { notificationEvents { cursor } }" }), "DOCUMENT_NOT_TRUSTED"),
+        (json!({ "documentId": "other" }), "PERSISTED_QUERY_NOT_FOUND"),
+        (json!({ "documentId": "other", "query": "{ __typename }" }), "PERSISTED_QUERY_NOT_FOUND"),
+        (json!({ "extensions": named(other) }), "PERSISTED_QUERY_NOT_SUPPORTED"),
+    ] {
+        for told in ways.all(&asked).await {
+            assert_eq!(told.code(), Some(code), "{asked}: {told:?}");
+            assert!(told.answer.get("data").is_none(), "{asked}: {told:?}");
+            // An event stream has begun with its status.
+            let status = told.status.filter(|_| told.way != Way::EventStream);
+            assert!(status.is_none_or(|status| status == StatusCode::BAD_REQUEST), "{asked}: {told:?}");
+        }
+    }
+    let plain = post(server, None, json!({ "query": other })).await;
+    assert_eq!((plain.status, code(&plain).as_str()), (StatusCode::BAD_REQUEST, "DOCUMENT_NOT_TRUSTED"), "of nobody");
 }

@@ -92,6 +92,39 @@ both! {
         }
     }
 
+    async fn the_page_of_an_allowed_origin_may_read_what_its_program_goes_by(server, "COST_BUDGET" = "12") {
+        let ada = server.person("Ada").await;
+        let (bearer, body) = (format!("Bearer {}", ada.token), json!({ "query": "{ __typename }" }).to_string());
+        let ask = async |origin: &str, accept: &str| {
+            let headers = [("content-type", "application/json"), ("accept", accept), ("origin", origin), ("authorization", &bearer)];
+            server.client.send(Method::POST, "/graphql", &headers, body.clone()).await
+        };
+        let (own, response, events) = ("http://localhost:8080", "application/graphql-response+json", "text/event-stream");
+        let foreign = ["https://evil.example", "http://localhost:8080.evil.example", "http://localhost:8081", "https://localhost:8080", "null"];
+        let always = ["x-request-id", "ratelimit", "ratelimit-policy"];
+        // Each of these six pays a point, until there are none.
+        for (accept, status) in [(response, StatusCode::OK), (events, StatusCode::OK), (response, StatusCode::TOO_MANY_REQUESTS)] {
+            let answer = ask(own, accept).await;
+            assert_eq!(answer.status, status, "{}", answer.text());
+            assert_eq!((answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials")), (own, "true"), "{accept}");
+            // A page is shown a few harmless headers, and of the others those that are named (Fetch, section 3.3.4).
+            let exposed: Vec<String> = answer.header("access-control-expose-headers").split(',').map(|name| name.trim().to_ascii_lowercase()).collect();
+            for name in always.into_iter().chain(["retry-after"]) {
+                assert!(exposed.iter().any(|exposed| exposed == name), "{name} in {exposed:?}");
+            }
+            assert_eq!(exposed.len(), 4, "and nothing else: {exposed:?}");
+            let there: Vec<bool> = always.into_iter().chain(["retry-after"]).map(|name| answer.headers.contains_key(name)).collect();
+            assert_eq!(there, [true, true, true, status == StatusCode::TOO_MANY_REQUESTS], "{accept} {status}: {:?}", answer.headers);
+            for origin in foreign {
+                let answer = ask(origin, accept).await;
+                assert_eq!(answer.status, status, "{origin}: a token speaks for itself");
+                for name in ["access-control-allow-origin", "access-control-allow-credentials", "access-control-expose-headers"] {
+                    assert!(!answer.headers.contains_key(name), "{origin} is shown {name}: {:?}", answer.headers);
+                }
+            }
+        }
+    }
+
     async fn large_answers_are_compressed_and_small_ones_are_not(server) {
         let introspection = json!({ "query": "{ __schema { types { name description fields { name description } } } }" }).to_string();
         for (encoding, expected) in [("gzip", "gzip"), ("br, gzip", "br"), ("identity", ""), ("gzip;q=0", "")] {

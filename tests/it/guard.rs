@@ -1,13 +1,9 @@
 //! The document guard: each limit at one less, at it, and one more; and what async-graphql lets through.
 
 use hyper::{Method, StatusCode};
-use support::{
-    Answer, Events, Json, Person, Server, both, json,
-    uploads::{multipart, post},
-};
-use url::form_urlencoded;
+use support::{Json, Server, both, json};
 
-use crate::sse::Single;
+use crate::ways::{Told, Ways};
 
 const JSON_TYPE: (&str, &str) = ("content-type", "application/json");
 
@@ -19,124 +15,127 @@ async fn code(server: &Server, query: &str) -> Option<String> {
     code_of(&server.ask_as_nobody(query, json!({})).await)
 }
 
-/// Every way in.
-struct Ways<'s> {
-    server: &'s Server,
-    /// Files and reserved streams are for people.
-    ada: Person,
-    single: Single<'s>,
-    events: Events,
-}
-
-impl<'s> Ways<'s> {
-    async fn of(server: &'s Server) -> Self {
-        let ada = server.person("Ada").await;
-        let single = Single::reserve(server, &ada).await;
-        let events = single.opened().await;
-        Self { server, ada, single, events }
-    }
-
-    /// The code that a document is answered with, by each.
-    async fn codes(&mut self, query: &str) -> Vec<(&'static str, Option<String>)> {
-        let url: String = form_urlencoded::Serializer::new(String::new()).append_pair("query", query).finish();
-        let got = self.server.client.get(&format!("/graphql?{url}")).await.json();
-        let body = json!({ "query": query });
-        let headers = [JSON_TYPE, ("accept", "text/event-stream")];
-        let mut events = self.server.client.events(Method::POST, "/graphql", &headers, body.to_string()).await;
-        let (_, event) = events.event().await.expect("an event");
-        let form = multipart(&body, &json!({}), &[]);
-        let sent = post(self.server, &self.ada, &[("graphql-require-preflight", "1")], form).await.json();
-        let posted = self.single.operate(json!("posted"), query, json!({})).await;
-        let posted = self.told(posted).await;
-        let gotten = self.single.operate_by_get("gotten", query).await;
-        let gotten = self.told(gotten).await;
-        vec![
-            ("POST", code(self.server, query).await),
-            ("GET", code_of(&got)),
-            ("event stream", code_of(&event)),
-            ("socket", self.on_a_socket(query).await),
-            ("multipart", code_of(&sent)),
-            ("POST for a reserved stream", posted),
-            ("GET for a reserved stream", gotten),
-        ]
-    }
-
-    async fn on_a_socket(&self, query: &str) -> Option<String> {
-        let mut socket = self.server.socket(None).await;
-        socket.subscribe("one", query, json!({})).await;
-        let message = socket.next().await;
-        if message["type"] == "error" {
-            return message["payload"][0]["extensions"]["code"].as_str().map(str::to_owned);
-        }
-        code_of(&message["payload"])
-    }
-
-    /// What is refused is told at once, what runs on the reserved stream.
-    async fn told(&mut self, answer: Answer) -> Option<String> {
-        if answer.status != StatusCode::ACCEPTED {
-            return code_of(&answer.json());
-        }
-        let next = self.events.expect("next").await;
-        self.events.expect("complete").await;
-        code_of(&next["payload"])
-    }
-}
-
-/// What the guard says of documents of sizes around a limit.
-async fn around(ways: &mut Ways<'_>, what: &str, limit: usize, document: impl Fn(usize) -> String) {
+/// What becomes of documents of sizes around a limit: up to it they get as far as is said, beyond it the guard refuses.
+async fn around(
+    ways: &mut Ways<'_>,
+    what: &str,
+    limit: usize,
+    document: impl Fn(usize) -> String,
+    passes: impl Fn(usize, &Told) -> bool,
+) {
     for (size, refused) in [(limit - 1, false), (limit, false), (limit + 1, true)] {
         let document = document(size);
-        for (transport, code) in ways.codes(&document).await {
-            let told = code.as_deref() == Some("QUERY_TOO_COMPLEX");
-            assert_eq!(told, refused, "{what} by {transport}: {size} of {limit}: {code:?} {document}");
+        for told in ways.told_of(&document).await {
+            let fits = match refused {
+                true => told.code() == Some("QUERY_TOO_COMPLEX") && told.answer.get("data").is_none(),
+                false => passes(size, &told),
+            };
+            assert!(fits, "{what}: {size} of {limit}: {told:?} {document}");
         }
     }
 }
+
+/// Runs, with this data.
+fn gives(wanted: impl Fn(usize) -> Json) -> impl Fn(usize, &Told) -> bool {
+    move |size, told| told.data() == Some(&wanted(size))
+}
+
+/// `{ a0: <value>, a1: <value>, … }`.
+fn each_alias(count: usize, value: &str) -> Json {
+    (0..count).map(|n| (format!("a{n}"), Json::from(value))).collect::<serde_json::Map<_, _>>().into()
+}
+
+/// The way into a circle of edges, with the type of what stands at its end.
+const CIRCLE: [(&str, &str); 12] = [
+    ("viewer", "User"),
+    ("tasks(first: 1)", "TaskConnection"),
+    ("nodes", "Task"),
+    ("reminders(first: 1)", "ReminderConnection"),
+    ("nodes", "Reminder"),
+    ("task", "Task"),
+    ("reminders(first: 1)", "ReminderConnection"),
+    ("nodes", "Reminder"),
+    ("task", "Task"),
+    ("reminders(first: 1)", "ReminderConnection"),
+    ("nodes", "Reminder"),
+    ("task", "Task"),
+];
 
 /// `{ viewer { tasks { nodes { reminders { nodes { task { reminders … } } } } } } }`, so many levels deep.
 fn deep(levels: usize) -> String {
-    let path = [
-        "viewer",
-        "tasks(first: 1)",
-        "nodes",
-        "reminders(first: 1)",
-        "nodes",
-        "task",
-        "reminders(first: 1)",
-        "nodes",
-        "task",
-        "reminders(first: 1)",
-        "nodes",
-        "task",
-    ];
-    let open: String = path[..levels - 1].iter().map(|field| format!("{{ {field} ")).collect();
+    let open: String = CIRCLE[..levels - 1].iter().map(|(field, _)| format!("{{ {field} ")).collect();
     format!("{open} {{ __typename }} {}", "}".repeat(levels - 1))
+}
+
+/// What it is answered with, of somebody who has one task with one reminder.
+fn deep_data(levels: usize) -> Json {
+    let path = &CIRCLE[..levels - 1];
+    let end = json!({ "__typename": path.last().expect("levels").1 });
+    path.iter().rev().fold(end, |below, (field, _)| match field.split('(').next() {
+        Some("nodes") => json!({ "nodes": [below] }),
+        Some(name) => json!({ name: below }),
+        None => below,
+    })
 }
 
 both! {
     async fn each_limit_holds_to_the_one(server, "UPLOAD_LIMIT" = "1000") {
         let ways = &mut Ways::of(server).await;
-        around(ways, "depth", 12, deep).await;
+        let task = server.task(&ways.ada, "The only one").await;
+        server.reminder(&ways.ada, &task, chrono::TimeDelta::days(1)).await;
+        let query = || gives(|_| json!({ "__typename": "Query" }));
+        around(ways, "depth", 12, deep, gives(deep_data)).await;
         around(ways, "introspection depth", 20, |levels| {
             let inner = levels - 4;
             format!("{{ __type(name: \"Task\") {{ fields {{ type {} {{ name }} {} }} }} }}", "{ ofType ".repeat(inner), "}".repeat(inner))
+        }, |_, told| {
+            // A type is wrapped twice at most: below that there is nothing.
+            let fields = told.data().and_then(|data| data["__type"]["fields"].as_array());
+            fields.is_some_and(|fields| fields.len() > 10 && fields.iter().all(|field| field["type"].get("ofType").is_some()))
         }).await;
         around(ways, "fragments", 30, |count| {
             let spreads: String = (0..count).map(|n| format!("...F{n} ")).collect();
             let fragments: String = (0..count).map(|n| format!("fragment F{n} on Query {{ __typename }} ")).collect();
             format!("{{ {spreads} }} {fragments}")
+        }, query()).await;
+        around(ways, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count)), query()).await;
+        let aliases = |count| (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>();
+        around(ways, "aliases", 15, |count| format!("{{ {} }}", aliases(count)), gives(|count| each_alias(count, "Query"))).await;
+        around(ways, "mutations", 5, |count| format!("mutation {{ {} }}", aliases(count)), |count, told| {
+            // What may change something is not taken by GET, however small it is.
+            let by_get = (Some(StatusCode::METHOD_NOT_ALLOWED), Some("BAD_REQUEST"));
+            if told.way.only_reads() { (told.status, told.code()) == by_get } else { told.data() == Some(&each_alias(count, "Mutation")) }
         }).await;
-        around(ways, "spreads", 100, |count| format!("{{ {} }} fragment F on Query {{ __typename }}", "...F ".repeat(count))).await;
-        around(ways, "aliases", 15, |count| format!("{{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
-        around(ways, "directives", 50, |count| format!("query($y: Boolean = true) {{ {} }}", "__typename @include(if: $y) ".repeat(count))).await;
-        around(ways, "mutations", 5, |count| format!("mutation {{ {} }}", (0..count).map(|n| format!("a{n}: __typename ")).collect::<String>())).await;
-        around(ways, "tokens", 1_000, |count| format!("{{ {} }}", "__typename ".repeat(count - 2))).await;
-        around(ways, "bytes", 15_000, |count| format!("{{ __typename }} #{}", "x".repeat(count - 16))).await;
-        // 20 spreads of a fragment of 99 fields and one more: 19 × 100 + the rest.
+        around(ways, "tokens", 1_000, |count| format!("{{ {} }}", "__typename ".repeat(count - 2)), query()).await;
+        around(ways, "bytes", 15_000, |count| format!("{{ __typename }} #{}", "x".repeat(count - 16)), query()).await;
+        // 20 spreads of a fragment of 95 fields, and the rest.
         around(ways, "selections", 2_000, |count| {
             let rest = "__typename ".repeat(count - 20 * 95);
             format!("{{ {} {rest} }} fragment F on Query {{ {} }}", "...F ".repeat(20), "__typename ".repeat(95))
-        }).await;
+        }, query()).await;
+    }
+
+    async fn directives_are_counted_wherever_they_stand(server, "UPLOAD_LIMIT" = "1000") {
+        let ways = &mut Ways::of(server).await;
+        let (field, query) = ("__typename @skip(if: false) ", json!({ "__typename": "Query" }));
+        for (place, before, each, after, data) in [
+            ("fields", "{ ", field, "}", query.clone()),
+            ("fields below a field", "{ viewer { ", field, "} }", json!({ "viewer": { "__typename": "User" } })),
+            ("fields of an inline fragment", "{ ... { ", field, "} }", query.clone()),
+            ("fields of a fragment", "{ ...F } fragment F on Query { ", field, "}", query.clone()),
+            ("spreads", "{ ", "...F @include(if: true) ", "} fragment F on Query { __typename }", query.clone()),
+            ("inline fragments", "{ ", "... @include(if: true) { __typename } ", "}", query),
+            // None may stand there, but of those the library sees only whether one comes twice.
+            ("a variable", "query($n: Int ", "@a# ", ") { viewer { tasks(first: $n) { totalCount } } }", json!({ "viewer": { "tasks": { "totalCount": 0 } } })),
+        ] {
+            let all = |count| (0..count).map(|n| each.replace('#', &n.to_string())).collect::<String>();
+            around(ways, place, 50, |count| format!("{before}{}{after}", all(count)), gives(|_| data.clone())).await;
+        }
+        // Here it looks, and refuses them: one too many is not even shown to it.
+        for (place, before, after) in [("a query", "query ", "{ __typename }"), ("a mutation", "mutation ", "{ __typename }"), ("a fragment", "{ ...F } fragment F on Query ", "{ __typename }")] {
+            let document = |count| format!("{before}{}{after}", "@include(if: true) ".repeat(count));
+            around(ways, place, 50, document, |_, told| told.code() == Some("BAD_REQUEST")).await;
+        }
     }
 
     async fn the_fields_of_all_operations_are_counted_together(server) {
@@ -162,24 +161,26 @@ both! {
         assert!(message.contains("in all its operations") && message.contains("178651"), "{message}");
     }
 
-    async fn an_answer_has_twenty_errors_and_no_more(server) {
-        let ada = server.person("Ada").await;
-        let user = ada.id.parse().expect("an id");
+    async fn an_answer_has_twenty_errors_and_no_more(server, "UPLOAD_LIMIT" = "1000") {
+        let ways = &mut Ways::of(server).await;
+        let user = ways.ada.id.parse().expect("an id");
         let mut tasks = Vec::new();
-        for (made, told) in [(19, 19), (20, 20), (21, 20)] {
+        for (made, told_of) in [(19, 19), (20, 20), (21, 20)] {
             let unknown: String = (0..made).map(|n| format!("nonsense{n} ")).collect();
-            let refused = server.ask_as_nobody(&format!("{{ {unknown} }}"), json!({})).await;
-            assert_eq!(refused["errors"].as_array().map(Vec::len), Some(told), "by validation: {refused}");
+            for told in ways.told_of(&format!("{{ {unknown} }}")).await {
+                assert_eq!((told.errors(), told.code()), (told_of, Some("BAD_REQUEST")), "by validation: {told:?}");
+                assert!(told.answer.get("data").is_none(), "by validation: {told:?}");
+            }
             while tasks.len() < made {
                 let task = crate::tasks::insert_task(server, user, tasks.len() as i64).await;
                 tasks.push(task.to_string());
             }
             // A page that is too large is found out where it is fetched: for each task by itself.
             let query = "query($ids: [ID!]!) { nodes(ids: $ids) { ... on Task { reminders(first: 101) { nodes { id } } } } }";
-            let ran = server.ask(&ada, query, json!({ "ids": tasks })).await;
-            assert_eq!(ran["errors"].as_array().map(Vec::len), Some(told), "by execution: {ran}");
-            assert_eq!(ran["data"]["nodes"], Json::Array(vec![Json::Null; made]), "{ran}");
-            assert_eq!(ran["errors"][0]["extensions"]["code"], "BAD_REQUEST", "{ran}");
+            for told in ways.all(&json!({ "query": query, "variables": { "ids": tasks } })).await {
+                assert_eq!((told.errors(), told.code()), (told_of, Some("BAD_REQUEST")), "by execution: {told:?}");
+                assert_eq!(told.answer["data"]["nodes"], Json::Array(vec![Json::Null; made]), "by execution: {told:?}");
+            }
         }
     }
 

@@ -47,5 +47,6 @@ mod token_attacks;
 mod traces;
 mod turns;
 mod upgrade;
+mod ways;
 mod writes;
 mod zones;

@@ -11,7 +11,7 @@ use support::{
 type Settings = Vec<(&'static str, String)>;
 
 /// A configuration that production takes. Nothing is there but the database: the others are waited for.
-fn good(folder: &std::path::Path, database: &str) -> Settings {
+pub(crate) fn good(folder: &std::path::Path, database: &str) -> Settings {
     [
         ("ENVIRONMENT", "production"),
         ("DATA_DIR", &folder.display().to_string()),

@@ -9,7 +9,8 @@ use support::{
     sessions::{PASSWORD, SOON},
     text, until,
 };
-use url::form_urlencoded;
+
+use crate::ways::in_url;
 
 const EVENTS: &str = "subscription Live($after: Cursor) { notificationEvents(after: $after) {
     cursor kind unreadNotificationCount notification { title } } }";
@@ -66,6 +67,13 @@ fn code_of(answer: &Json) -> &str {
     answer["errors"][0]["extensions"]["code"].as_str().unwrap_or_default()
 }
 
+/// A request under the id of its operation.
+fn with_id(id: Json, asked: &Json) -> Json {
+    let mut asked = asked.clone();
+    asked["extensions"]["operationId"] = id;
+    asked
+}
+
 /// The single connection mode as one person uses it.
 pub(crate) struct Single<'s> {
     server: &'s Server,
@@ -100,18 +108,20 @@ impl<'s> Single<'s> {
         events
     }
 
-    pub(crate) async fn operate(&self, id: Json, query: &str, variables: Json) -> Answer {
+    async fn operate(&self, id: Json, query: &str, variables: Json) -> Answer {
+        self.post(id, &json!({ "query": query, "variables": variables })).await
+    }
+
+    /// Begins whatever a request asks for.
+    pub(crate) async fn post(&self, id: Json, asked: &Json) -> Answer {
         let headers = [JSON_TYPE, ("authorization", self.bearer.as_str()), (TOKEN, self.token.as_str())];
-        let body = json!({ "query": query, "variables": variables, "extensions": { "operationId": id } });
-        self.server.client.send(Method::POST, STREAM, &headers, body.to_string()).await
+        self.server.client.send(Method::POST, STREAM, &headers, with_id(id, asked).to_string()).await
     }
 
     /// The same by GET, for what changes nothing.
-    pub(crate) async fn operate_by_get(&self, id: &str, query: &str) -> Answer {
+    pub(crate) async fn get(&self, id: &str, asked: &Json) -> Answer {
         let headers = [("authorization", self.bearer.as_str()), (TOKEN, self.token.as_str())];
-        let extensions = json!({ "operationId": id }).to_string();
-        let mut asked = form_urlencoded::Serializer::new(String::new());
-        let asked = asked.append_pair("query", query).append_pair("extensions", &extensions).finish();
+        let asked = in_url(&with_id(json!(id), asked));
         self.server.client.send(Method::GET, &format!("{STREAM}?{asked}"), &headers, "").await
     }
 

@@ -10,6 +10,13 @@ use serde_json::{Value as Json, json};
 
 use crate::{Events, until};
 
+/// How people here register: for cases that say which documents may run.
+pub const REGISTER: &str = "mutation($input: AccountRegisterInput!) {
+    accountRegister(input: $input) { registration { id } userErrors { code message path } } }";
+/// The same with the code from their mail.
+pub const VERIFY: &str = "mutation($input: AccountVerifyEmailInput!) {
+    accountVerifyEmail(input: $input) { user { id } tokens { accessToken } userErrors { code message } } }";
+
 /// What came back.
 #[derive(Debug)]
 pub struct Answer {
@@ -123,20 +130,16 @@ impl Client {
     /// Registers somebody by the front door, with the code from the development mailbox.
     pub async fn register(&self, name: &str) -> Person {
         let email = format!("{}@example.org", name.to_lowercase());
-        let register = "mutation($input: AccountRegisterInput!) {
-            accountRegister(input: $input) { registration { id } userErrors { code message path } } }";
         let input = json!({ "name": name, "email": email, "password": "correct horse battery" });
-        let answer = self.graphql(None, register, json!({ "input": input })).await;
+        let answer = self.graphql(None, REGISTER, json!({ "input": input })).await;
         let registration = text(&answer, "/data/accountRegister/registration/id");
         let code = until("the code", || async {
             let mails = self.get(&format!("/dev/mailbox?to={email}")).await.json();
             mails[0]["text"].as_str().map(code_in)
         })
         .await;
-        let verify = "mutation($input: AccountVerifyEmailInput!) {
-            accountVerifyEmail(input: $input) { user { id } tokens { accessToken } userErrors { code message } } }";
         let input = json!({ "registrationId": registration, "code": code, "transport": "TOKENS" });
-        let answer = self.graphql(None, verify, json!({ "input": input })).await;
+        let answer = self.graphql(None, VERIFY, json!({ "input": input })).await;
         Person {
             id: text(&answer, "/data/accountVerifyEmail/user/id"),
             token: text(&answer, "/data/accountVerifyEmail/tokens/accessToken"),

@@ -1,7 +1,7 @@
 //! An S3 that is not ours (moto), behind a switch that takes it away.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::OnceLock,
 };
@@ -31,23 +31,52 @@ struct Moto {
 static MOTO: OnceLock<Moto> = OnceLock::new();
 
 fn moto() -> u16 {
-    let start = || {
-        let port = crate::redis::quiet_port();
-        let program = python("moto_server").display().to_string();
-        let script = format!(
-            "{program} -H 127.0.0.1 -p {port} >/dev/null 2>&1 & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"
-        );
-        let mut shell = Command::new("sh");
-        let shell =
-            shell.args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a shell starts");
-        let began = std::time::Instant::now();
-        while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
-            assert!(began.elapsed().as_secs() < 60, "moto does not listen");
-            std::thread::sleep(std::time::Duration::from_millis(50));
-        }
-        Moto { port, _shell: shell }
-    };
-    MOTO.get_or_init(start).port
+    MOTO.get_or_init(|| start_moto("")).port
+}
+
+fn start_moto(options: &str) -> Moto {
+    let port = crate::redis::quiet_port();
+    let program = python("moto_server").display().to_string();
+    let script = format!(
+        "{program} -H 127.0.0.1 -p {port} {options} >/dev/null 2>&1 & pid=$!; cat >/dev/null; kill -9 $pid; wait $pid"
+    );
+    let mut shell = Command::new("sh");
+    let shell =
+        shell.args(["-c", &script]).stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("a shell starts");
+    let began = std::time::Instant::now();
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(began.elapsed().as_secs() < 60, "moto does not listen");
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    Moto { port, _shell: shell }
+}
+
+/// One of its own behind TLS, with a certificate that no browser knows.
+pub struct Private {
+    moto: Moto,
+    folder: PathBuf,
+}
+
+impl Private {
+    /// Makes the certificates in a folder, and starts it with them.
+    pub fn start(folder: &Path) -> Self {
+        let mut made = Command::new(python("python"));
+        let made = made.arg(root().join("tests/python/certificates.py")).arg(folder).status().expect("python runs");
+        assert!(made.success(), "the certificates are made");
+        let (cert, key) = (folder.join("cert.pem"), folder.join("key.pem"));
+        let moto = start_moto(&format!("-s -c {} -k {}", cert.display(), key.display()));
+        Self { moto, folder: folder.to_owned() }
+    }
+
+    /// Where it is reached.
+    pub fn endpoint(&self) -> String {
+        format!("https://127.0.0.1:{}", self.moto.port)
+    }
+
+    /// One of its files: `ca.pem` is the authority's own certificate, `cert.pem` and `key.pem` are the server's.
+    pub fn file(&self, name: &str) -> String {
+        self.folder.join(name).display().to_string()
+    }
 }
 
 /// The way to it.

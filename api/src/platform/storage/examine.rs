@@ -1,7 +1,7 @@
 //! Looking at the S3 for an operator: what the server does with it, and what browsers do.
 //! Promise: the probe is removed again, and nothing else is touched.
 
-use std::time::Duration;
+use std::{error::Error, time::Duration};
 
 use aws_sdk_s3::{
     error::{ProvideErrorMetadata, SdkError},
@@ -41,7 +41,7 @@ impl Storage {
         found
     }
 
-    fn no_bucket<E: ProvideErrorMetadata>(&self, error: &SdkError<E>) -> Finding {
+    fn no_bucket<E: ProvideErrorMetadata + Error + 'static>(&self, error: &SdkError<E>) -> Finding {
         let bucket = &self.0.bucket;
         match error.raw_response().map(|response| response.status().as_u16()) {
             Some(404) => Finding::warn(
@@ -59,7 +59,10 @@ impl Storage {
             Some(status) => {
                 Finding::fail(format!("files: the S3 answers {status}"), "mend S3_ENDPOINT, or look at the S3")
             }
-            None => Finding::fail("files: the S3 cannot be reached", "start it, or mend S3_ENDPOINT"),
+            None => Finding::fail(
+                format!("files: the S3 cannot be reached ({})", reason(error)),
+                "start it, mend S3_ENDPOINT, or let SSL_CERT_FILE name the authority that it has its certificate from",
+            ),
         }
     }
 
@@ -100,7 +103,7 @@ impl Storage {
             }
             Err(error) => vec![Finding::fail(
                 // The URL opens the bucket: it is left out of the words.
-                format!("files: browsers cannot reach the S3 ({})", error.without_url()),
+                format!("files: browsers cannot reach the S3 ({})", reason(&error.without_url())),
                 "set S3_PUBLIC_ENDPOINT to the address that browsers reach",
             )],
         };
@@ -115,6 +118,14 @@ impl Storage {
         let lifetime = Duration::from_secs(60);
         self.presign_put(PutGrant { key, content_type: "text/plain", length, sha256, lifetime }).await
     }
+}
+
+/// What really happened: the last of an error's causes. The others say that something was sent.
+fn reason(mut error: &(dyn Error + 'static)) -> String {
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 fn taken(answer: &Response) -> Finding {
