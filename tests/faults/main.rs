@@ -33,6 +33,7 @@ use support::{
 };
 
 fn main() {
+    support::limits::tell();
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let number = |index: usize, default: u64| arguments.get(index).and_then(|n| n.parse().ok()).unwrap_or(default);
     let size = |index: usize, default: usize| number(index, default as u64) as usize;

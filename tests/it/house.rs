@@ -13,7 +13,7 @@ use async_graphql::parser::{
 use migration::{Migrator, MigratorTrait};
 use sea_orm::{ConnectionTrait, Database as Connection, FromQueryResult, Statement};
 use spacedly::platform::config::{SETTINGS, reference};
-use support::{Json, Server, both, json, postgres, process::root};
+use support::{Json, Server, both, json, limits::raised, postgres, process::root};
 
 /// From left to right: a room may use those on its left.
 const ORDER: &[&str] = &[
@@ -218,6 +218,23 @@ fn the_example_of_all_settings_is_what_the_program_prints() {
     assert!(reference() == kept, ".env.example is not current: cargo run -- settings > .env.example");
     let missing: Vec<_> = SETTINGS.iter().filter(|it| !kept.contains(&format!("\n#{}=", it.name))).collect();
     assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn what_a_benchmark_raises_is_told_and_nothing_else() {
+    let settings = [
+        ("COST_BUDGET", "1000000000"),
+        ("REQUEST_TIMEOUT", "10m"),
+        ("COST_WINDOW", "60s"),
+        ("PASSWORD_PASSES", "1"),
+        ("PORT", "9000"),
+        ("LOG", "off"),
+        ("DATA_DIR", "/tmp/10"),
+        ("REGISTER_LIMIT", "100000"),
+        // The last one counts.
+        ("REGISTER_LIMIT", "1"),
+    ];
+    assert_eq!(raised(settings), ["COST_BUDGET=1000000000", "REQUEST_TIMEOUT=10m"]);
 }
 
 #[derive(FromQueryResult)]

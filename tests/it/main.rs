@@ -12,6 +12,7 @@ mod digest_rule;
 mod doctor;
 mod documents;
 mod edge;
+mod expand;
 mod frontend;
 mod guard;
 mod health;

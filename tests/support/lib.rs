@@ -10,6 +10,7 @@ pub mod documents;
 pub mod events;
 pub mod files;
 pub mod files_of;
+pub mod limits;
 pub mod logs;
 pub mod postgres;
 pub mod process;

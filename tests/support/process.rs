@@ -69,9 +69,12 @@ impl Process {
     ) -> Result<Self, (String, ExitStatus)> {
         let mut command = Command::new(binary());
         command.args(arguments).env_clear();
+        let settings = settings.iter().map(|(name, value)| (*name, value.as_str()));
         // Tests ask more often than people do; those about the budget set their own.
-        command.env("COST_BUDGET", "1000000000").env("COST_BUDGET_ANONYMOUS", "1000000000");
-        command.env("PORT", "0").envs(settings.iter().map(|(name, value)| (name, value)));
+        let budgets = [("COST_BUDGET", "1000000000"), ("COST_BUDGET_ANONYMOUS", "1000000000")];
+        let settings: Vec<(&str, &str)> = budgets.into_iter().chain([("PORT", "0")]).chain(settings).collect();
+        crate::limits::note(settings.iter().copied());
+        command.envs(settings);
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().expect("the program starts");
         let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
         let first = lines.next().and_then(Result::ok).unwrap_or_default();

@@ -104,6 +104,7 @@ impl Server {
             pairs.retain(|(known, _)| known != name);
             pairs.push((name, (*value).to_owned()));
         }
+        crate::limits::note(pairs.iter().map(|(name, value)| (*name, value.as_str())));
         let config = Config::from_pairs(pairs).expect("the settings are fine");
         let statements: Arc<Mutex<Vec<String>>> = Arc::default();
         let clock = Clock::default();
