@@ -74,7 +74,7 @@ impl Config {
     /// pause, or a time in which nothing can be done.
     pub(super) fn check_times(&self, problems: &mut Vec<String>) {
         let (attempts, sockets, limits) = (&self.attempts, &self.sockets, &self.limits);
-        for (name, window) in [
+        let windows = [
             ("LOGIN_WINDOW", attempts.login_window),
             ("REGISTER_WINDOW", attempts.register_window),
             ("CODE_WINDOW", attempts.code_window),
@@ -85,11 +85,8 @@ impl Config {
             ("PUSH_TEST_WINDOW", self.push.test_window),
             ("UPLOAD_WINDOW", self.storage.upload_window),
             ("COST_WINDOW", self.budget.window),
-        ] {
-            if window < Duration::from_secs(1) {
-                problems.push(format!("{name} must be at least 1s"));
-            }
-        }
+        ];
+        at_least(problems, &windows, Duration::from_secs(1), "1s");
         for (name, time) in [
             ("SUBSCRIPTION_POLL", sockets.poll),
             ("SOCKET_PING", sockets.ping),
@@ -115,6 +112,12 @@ impl Config {
             }
         }
     }
+}
+
+/// Tells which of these are too short.
+pub(super) fn at_least(problems: &mut Vec<String>, times: &[(&str, Duration)], least: Duration, words: &str) {
+    let short = times.iter().filter(|(_, time)| *time < least);
+    problems.extend(short.map(|(name, _)| format!("{name} must be at least {words}")));
 }
 
 #[cfg(test)]

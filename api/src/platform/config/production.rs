@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 
-use super::{Config, check::smtp};
+use super::{Config, check::smtp, numbers::at_least};
 
 /// The least that OWASP asks of argon2id: 7 MiB and 5 passes, or more memory and fewer passes.
 const LEAST_MEMORY_KIB: u32 = 7_168;
@@ -99,16 +99,13 @@ impl Config {
                 problems.push(format!("{name} can be {most} at most"));
             }
         }
-        for (name, window) in [
+        let windows = [
             ("LOGIN_WINDOW", attempts.login_window),
             ("CODE_WINDOW", attempts.code_window),
             ("CHALLENGE_WINDOW", attempts.challenge_window),
             ("FORGOT_WINDOW", attempts.forgot_window),
-        ] {
-            if window < 5 * MINUTE {
-                problems.push(format!("{name} must be at least 5m"));
-            }
-        }
+        ];
+        at_least(problems, &windows, 5 * MINUTE, "5m");
         for (name, time, most, words) in [
             ("ACCESS_TOKEN_LIFETIME", security.access_token_lifetime, 24 * HOUR, "24h"),
             ("SESSION_CACHE", security.session_cache, MINUTE, "1m"),
