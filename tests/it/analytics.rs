@@ -358,7 +358,7 @@ both! {
         assert_eq!(answer["errors"][0]["extensions"]["code"], "QUERY_TOO_COMPLEX", "{answer}");
     }
 
-    async fn only_what_is_selected_is_read_and_once(server) {
+    async fn only_what_is_selected_is_read_and_once(server, "SESSION_CACHE" = "10m") {
         let ada = server.person("Ada").await;
         complete(server, &ada).await;
         server.jobs_are_done().await;

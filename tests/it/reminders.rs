@@ -82,7 +82,7 @@ both! {
         assert_eq!(server.count::<entity::completion::Entity>().await, 1);
     }
 
-    async fn a_notification_leads_to_its_reminder(server) {
+    async fn a_notification_leads_to_its_reminder(server, "SESSION_CACHE" = "10m") {
         let ada = server.person("Ada").await;
         let task = server.task(&ada, "Write the report").await;
         let of_task = server.reminder(&ada, &task, TimeDelta::minutes(5)).await;
