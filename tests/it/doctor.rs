@@ -355,24 +355,27 @@ async fn a_whole_production_is_told_line_by_line() {
         "ok   files: a signed URL takes an upload",
         "ok   files: pages of https://app.example.org may upload (CORS)",
     ];
-    // It knows the authorities of the world alone: a certificate of another one is not taken for good.
-    let mail = "FAIL mail: the mail server cannot be used (Connection error: Connection error: invalid peer certificate: \
-                UnknownIssuer): look at host, port, user and password of SMTP_URL; smtps:// is for port 465, \
-                smtp://…?tls=required for 587";
+    // Of an authority that this machine does not know.
+    let refused =
+        ["FAIL mail: the mail server cannot be used (Connection error: Connection error: invalid peer certificate: \
+                    UnknownIssuer): look at host, port, user and password of SMTP_URL; smtps:// is for port 465, \
+                    smtp://…?tls=required for 587; if its certificate is from an authority of your own, let \
+                    SSL_CERT_FILE name that one"];
+    let mail = ["ok   mail: the mail server answers and takes our login"];
     let machine =
-        [mail, "* time zones: *, * days old*", &format!("ok   DATA_DIR: * GB are free in {}", data.path().display())];
+        ["* time zones: *, * days old*", &format!("ok   DATA_DIR: * GB are free in {}", data.path().display())];
     let metrics = ["ok   metrics: /metrics asks for METRICS_TOKEN"];
 
     let stranger = [
         "FAIL files: the S3 cannot be reached (invalid peer certificate: UnknownIssuer): start it, mend S3_ENDPOINT, or let \
          SSL_CERT_FILE name the authority that it has its certificate from",
     ];
-    says(&unknown, &[&settings[..], &database, &hints, &stranger, &machine, &metrics].concat()).await;
+    says(&unknown, &[&settings[..], &database, &hints, &stranger, &refused, &machine, &metrics].concat()).await;
     let no_bucket = [
         "warn files: there is no bucket spacedly-files yet: the server makes it when it starts, if its key has s3:CreateBucket; \
          else make it and mend S3_BUCKET",
     ];
-    says(&good, &[&settings[..], &database, &hints, &no_bucket, &machine, &metrics].concat()).await;
+    says(&good, &[&settings[..], &database, &hints, &no_bucket, &mail, &machine, &metrics].concat()).await;
     let server = support::process::Process::start(&good);
     // The bucket is there a moment before its rules for browsers are.
     support::until("the bucket and its rules", || async {
@@ -380,7 +383,7 @@ async fn a_whole_production_is_told_line_by_line() {
         lines.iter().any(|line| fits(line, files[2])).then_some(())
     })
     .await;
-    says(&good, &[&settings[..], &database, &hints, &files, &machine, &metrics].concat()).await;
+    says(&good, &[&settings[..], &database, &hints, &files, &mail, &machine, &metrics].concat()).await;
 
     // What one process can do without, and should not in production.
     let mut less = good.clone();
@@ -393,7 +396,7 @@ async fn a_whole_production_is_told_line_by_line() {
         "warn metrics: METRICS_TOKEN is not set, so that there are none, and no alarm is raised when reminders wait: \
          make one with `openssl rand -hex 32`, and let whoever reads /metrics show it",
     ];
-    says(&less, &[&settings[..], &database, &alone, &files, &machine, &unseen].concat()).await;
+    says(&less, &[&settings[..], &database, &alone, &files, &mail, &machine, &unseen].concat()).await;
 
     // What production does not start with is told beside the rest.
     less.retain(|(name, _)| !matches!(*name, "SECRET_KEY" | "MAIL_FROM"));
@@ -405,6 +408,6 @@ async fn a_whole_production_is_told_line_by_line() {
     let secret =
         format!("ok   keys: SECRET_KEY is the one kept in {}, {keys}", data.path().join("secret.key").display());
     kept[2] = &secret;
-    says(&less, &[&problems[..], &kept, &alone, &files, &machine, &unseen].concat()).await;
+    says(&less, &[&problems[..], &kept, &alone, &files, &mail, &machine, &unseen].concat()).await;
     assert!(server.terminate());
 }

@@ -19,7 +19,8 @@ pub async fn mail(config: &Config, clock: &Clock) -> Vec<Finding> {
         Ok(()) => Finding::ok("mail: the mail server answers and takes our login"),
         Err(error) => Finding::fail(
             format!("mail: the mail server cannot be used ({error})"),
-            "look at host, port, user and password of SMTP_URL; smtps:// is for port 465, smtp://…?tls=required for 587",
+            "look at host, port, user and password of SMTP_URL; smtps:// is for port 465, smtp://…?tls=required for 587; \
+             if its certificate is from an authority of your own, let SSL_CERT_FILE name that one",
         ),
     }];
     if !url.starts_with("smtps://") && !url.contains("tls=required") {
