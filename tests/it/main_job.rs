@@ -130,6 +130,6 @@ both! {
         let refused = server.socket(Some(&ada)).await;
         let mut refused = refused;
         refused.subscribe("x", EVENTS, json!({ "after": "99999" })).await;
-        assert_eq!(refused.next().await["payload"]["errors"][0]["extensions"]["code"], "BAD_REQUEST");
+        assert_eq!(refused.next().await["payload"]["errors"][0]["extensions"]["code"], "CURSOR_EXPIRED");
     }
 }
