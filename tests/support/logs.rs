@@ -1,9 +1,6 @@
 //! What the servers of a test run log, and what must not be in it: every secret and every address that goes over the
 //! wire here is noted, and `tests/logs` looks for each in all logs when the run is over.
 
-use spacedly::platform::telemetry;
-use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
-
 use std::{
     collections::HashSet,
     fs::{File, OpenOptions},
@@ -11,6 +8,9 @@ use std::{
     path::PathBuf,
     sync::{Mutex, Once, OnceLock},
 };
+
+use spacedly::platform::telemetry;
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 /// Where logs and notes lie: beside the built programs.
 pub fn folder() -> PathBuf {

@@ -55,19 +55,14 @@ impl Config {
                 problems.push(format!("{name} must be at least 1"));
             }
         }
-        if jobs.lease < Duration::from_secs(1) {
-            problems.push("JOB_LEASE must be at least 1s".into());
-        }
-        for (name, wait) in [
+        at_least(problems, &[("JOB_LEASE", jobs.lease)], Duration::from_secs(1), "1s");
+        let waits = [
             ("JOB_POLL", jobs.poll),
             ("JOB_RETRY_FIRST", jobs.retry_first),
             ("JOB_RETRY_LONGEST", jobs.retry_longest),
             ("JOB_GIVE_UP_AFTER", jobs.give_up_after),
-        ] {
-            if wait.is_zero() {
-                problems.push(format!("{name} must be more than 0s"));
-            }
-        }
+        ];
+        more_than_nothing(problems, &waits);
     }
 
     /// A window of no length counts nothing, so that its limit would be none; a wait of no length is a loop without a
@@ -87,7 +82,7 @@ impl Config {
             ("COST_WINDOW", self.budget.window),
         ];
         at_least(problems, &windows, Duration::from_secs(1), "1s");
-        for (name, time) in [
+        let times = [
             ("SUBSCRIPTION_POLL", sockets.poll),
             ("SOCKET_PING", sockets.ping),
             ("SOCKET_INIT_TIMEOUT", sockets.init_timeout),
@@ -106,11 +101,8 @@ impl Config {
             ("CODE_LIFETIME", self.accounts.code_lifetime),
             ("RESET_LIFETIME", self.accounts.reset_lifetime),
             ("ACCESS_TOKEN_LIFETIME", self.security.access_token_lifetime),
-        ] {
-            if time.is_zero() {
-                problems.push(format!("{name} must be more than 0s"));
-            }
-        }
+        ];
+        more_than_nothing(problems, &times);
     }
 }
 
@@ -118,6 +110,12 @@ impl Config {
 pub(super) fn at_least(problems: &mut Vec<String>, times: &[(&str, Duration)], least: Duration, words: &str) {
     let short = times.iter().filter(|(_, time)| *time < least);
     problems.extend(short.map(|(name, _)| format!("{name} must be at least {words}")));
+}
+
+/// Tells which of these are no time at all.
+fn more_than_nothing(problems: &mut Vec<String>, times: &[(&str, Duration)]) {
+    let none = times.iter().filter(|(_, time)| time.is_zero());
+    problems.extend(none.map(|(name, _)| format!("{name} must be more than 0s")));
 }
 
 #[cfg(test)]
